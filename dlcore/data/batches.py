@@ -1,0 +1,175 @@
+"""Batches of a part, in an order that depends on the seed and the epoch only.
+
+Order = f(seed, epoch) and augmentation = f(seed, epoch, sample), whatever the device, the number of loader
+workers and the batch an epoch is taken up at. A part in memory is sliced by a permutation: two gathers a
+batch and no per-sample Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dlcore.data.loader import Loader
+from dlcore.data.memory import free_memory
+from dlcore.data.seeding import torch_generator
+from dlcore.data.spec import Batch, DatasetPart, Part, TensorPart
+from dlcore.errors import UserError
+
+
+class Augmentation(Protocol):
+    """A random change of prepared inputs, drawn once an epoch for all samples."""
+
+    def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers of ``count`` samples: tensors (count, ...) on the CPU."""
+
+    def apply(self, inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """``inputs`` (batch, ...) changed by their rows of what was drawn; same shape, dtype and device."""
+
+
+class Batches:
+    """One part cut into batches on the training device, epoch after epoch.
+
+    Args:
+        part: the samples.
+        batch_size: samples a batch; the last one of an epoch may be smaller.
+        seed: names the order and the augmentation of every epoch.
+        device: where batches are wanted; a part in memory is moved there once when it fits.
+        shuffle: a new order each epoch, else the part's own.
+        drop_last: leave out a last batch that is not full.
+        workers: loader processes for a part that is not in memory; they change speed only.
+        train: apply the part's augmentation.
+
+    Attributes:
+        notes: sentences for the user about what had to be done differently than asked.
+
+    Raises:
+        UserError: ``drop_last`` leaves nothing to train on.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device | str,
+        shuffle: bool,
+        drop_last: bool = False,
+        workers: int = 0,
+        train: bool,
+    ) -> None:
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self.notes: tuple[str, ...] = ()
+        self._count = len(part)
+        self._seed = seed
+        self._shuffle = shuffle
+        self._stop = self._count // batch_size * batch_size if drop_last else self._count
+        self._augment: Augmentation | None = part.augment if train else None
+        if train and self._count and not self._stop:
+            raise UserError(
+                f"batch_size {batch_size} is more than the {self._count} training samples and drop_last is "
+                "on: nothing would be trained; lower training.batch_size or switch training.drop_last off"
+            )
+        self._loader: Loader | None = None
+        if isinstance(part, TensorPart):
+            self._inputs, self._prepare = _place(part.inputs, part.prepare, self.device)
+            self._targets = part.targets.to(self._inputs.device)
+        else:
+            self._open_loader(part, workers)
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return -(-self._stop // self.batch_size)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of ``epoch`` from the one at position ``start`` on; earlier ones cost nothing."""
+        order = self._order(epoch)
+        params = self._draw(epoch)
+        raw = self._loaded(epoch, order, start) if self._loader else self._sliced(order, start)
+        for inputs, targets, index in raw:
+            if self._prepare is not None:
+                inputs = self._prepare(inputs)
+            if self._augment is not None:
+                where = index.to(self.device, non_blocking=True)
+                inputs = self._augment.apply(inputs, {key: value[where] for key, value in params.items()})
+            yield Batch(inputs, targets, index)
+
+    def close(self) -> None:
+        """End the loader's processes; safe to call twice."""
+        if self._loader is not None:
+            self._loader.close()
+
+    def _open_loader(self, part: DatasetPart, workers: int) -> None:
+        self._prepare = part.prepare
+        self._loader = Loader(
+            part.dataset, self.batch_size, workers=workers, pin_memory=self.device.type == "cuda"
+        )
+        self.notes = self._loader.notes
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self._shuffle:
+            return torch.arange(self._count)
+        return torch.randperm(self._count, generator=torch_generator(self._seed, epoch, "order"))
+
+    def _draw(self, epoch: int) -> dict[str, Tensor]:
+        if self._augment is None:
+            return {}
+        drawn = self._augment.draw(self._count, torch_generator(self._seed, epoch, "augment"))
+        return {key: value.to(self.device) for key, value in drawn.items()}
+
+    def _sliced(self, order: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        size, stop = self.batch_size, self._stop
+        inputs, targets = self._inputs, self._targets
+        home, away = inputs.device, inputs.device != self.device
+        where = order if home.type == "cpu" else order.to(home)
+        for low in range(start * size, stop, size):
+            high = min(low + size, stop)
+            if self._shuffle:
+                chosen = where[low:high]
+                batch, answers = inputs.index_select(0, chosen), targets.index_select(0, chosen)
+            else:
+                batch, answers = inputs[low:high], targets[low:high]
+            if away:
+                batch, answers = batch.to(self.device), answers.to(self.device)
+            yield batch, answers, order[low:high]
+
+    def _loaded(self, epoch: int, order: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        assert self._loader is not None
+        chunks = [
+            order[low : low + self.batch_size]
+            for low in range(start * self.batch_size, self._stop, self.batch_size)
+        ]
+        for index, (inputs, targets) in zip(chunks, self._loader.load(epoch, chunks), strict=True):
+            yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True), index
+
+
+def _place(
+    inputs: Tensor, prepare: Callable[[Tensor], Tensor] | None, device: torch.device
+) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+    """Inputs where they serve fastest, and what is left to do to each batch of them.
+
+    On a CPU the stored form stays: a batch is prepared in cache, which costs 0.3 % of an epoch of the
+    784-256-10 MLP (4.2 us a batch of 128), while preparing all of MNIST first costs 0.26 s and 170 MB.
+    On an accelerator each pass is a kernel launch, so all is prepared once when that fits in a quarter of
+    the free memory.
+    """
+    if device.type == "cpu" or not len(inputs):
+        return inputs, prepare
+    free = free_memory(device)
+    if inputs.nbytes > free // 2:
+        return inputs, prepare
+    inputs = inputs.to(device)
+    if prepare is None:
+        return inputs, None
+    sample = prepare(inputs[:1])
+    if sample.nbytes * len(inputs) > free // 4:
+        return inputs, prepare
+    ready = torch.empty((len(inputs), *sample.shape[1:]), dtype=sample.dtype, device=device)
+    for low in range(0, len(inputs), 4096):  # in chunks: the passes take little memory besides
+        ready[low : low + 4096] = prepare(inputs[low : low + 4096])
+    return ready, None

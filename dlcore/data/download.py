@@ -1,0 +1,91 @@
+"""Fetching a file: from the first mirror that answers, checked, and in place only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import os
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dlcore.errors import UserError
+
+TIMEOUT = 15.0  # seconds without an answer, a mirror
+CHUNK = 2**18
+MAX_BYTES = 2**30
+REPORT_SECONDS = 0.5
+
+
+class DownloadError(Exception):
+    """No mirror gave the file; says why."""
+
+
+def download(urls: Sequence[str], path: Path, *, md5: str, report: Callable[[str], None]) -> None:
+    """Put the file that ``urls`` all offer at ``path``.
+
+    Args:
+        md5: of the whole file, in hexadecimal.
+        report: is told about progress, at most twice a second.
+
+    Raises:
+        DownloadError: no mirror answered, or what came was not the file.
+        UserError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} cannot be written ({error.strerror}): set DLTUI_DATA to a folder of yours"
+        ) from None
+    reasons = []
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for url in urls:
+                try:
+                    _fetch(url, file.fileno(), path.name, md5, report)
+                except (OSError, http.client.HTTPException, DownloadError) as error:
+                    if isinstance(error, OSError) and _is_local(error):
+                        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+                    reasons.append(f"{url.split('/')[2]}: {getattr(error, 'reason', None) or error}")
+                else:
+                    os.fsync(file.fileno())
+                    Path(temporary).replace(path)
+                    return
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    raise DownloadError("; ".join(reasons))
+
+
+def _is_local(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _fetch(url: str, target: int, name: str, md5: str, report: Callable[[str], None]) -> None:
+    os.ftruncate(target, 0)
+    os.lseek(target, 0, os.SEEK_SET)
+    digest = hashlib.md5(usedforsecurity=False)
+    done, shown = 0, -REPORT_SECONDS
+    request = urllib.request.Request(url, headers={"User-Agent": "dltui"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        total = int(answer.headers.get("Content-Length") or 0)
+        while chunk := answer.read(CHUNK):
+            done += len(chunk)
+            if done > MAX_BYTES:
+                raise DownloadError("sends more than it should")
+            digest.update(chunk)
+            os.write(target, chunk)
+            if time.monotonic() - shown >= REPORT_SECONDS:
+                shown = time.monotonic()
+                report(f"downloading {name}: {_progress(done, total)}")
+    if digest.hexdigest() != md5:
+        raise DownloadError("what came is not the expected file")
+    report(f"downloaded {name}: {done / 1e6:.1f} MB")
+
+
+def _progress(done: int, total: int) -> str:
+    return f"{100 * done // total} % of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"

@@ -1,0 +1,223 @@
+"""Recurrent networks: read a sequence step by step, keep what matters in a state, answer from the last one.
+
+Images are read row by row, feature sequences step by step, token ids through an embedding. Invariant: steps
+that only pad a short sequence never touch the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlcore.data.spec import DataSpec
+from dlcore.errors import UserError
+from dlcore.fields import Count, Fraction
+from dlcore.models.blocks import dropout_layer
+from dlcore.registry import MODELS
+
+Layers = Annotated[int, Field(ge=1, le=100)]
+INPUTS = ("image", "sequence", "tokens")
+TARGETS = ("class", "binary", "number")
+
+
+class RecurrentLayer(nn.Module):
+    """One layer over all steps, and with `bidirectional` a second one that reads from the other end.
+
+    Each direction is a network of its own over dense tensors, the backward one over reversed sequences.
+    Packed sequences would need the lengths on the CPU: a wait for the GPU on every forward pass.
+    """
+
+    def __init__(
+        self, cell: type[nn.RNNBase], features: int, hidden: int, bidirectional: bool, **options: str
+    ) -> None:
+        super().__init__()
+        self.ahead = cell(features, hidden, batch_first=True, **options)
+        self.back = cell(features, hidden, batch_first=True, **options) if bidirectional else None
+
+    def forward(self, steps: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, time, features) -> (batch, time, hidden), or 2·hidden when bidirectional."""
+        ahead, _ = self.ahead(steps)
+        if self.back is None:
+            return ahead
+        back, _ = self.back(reverse(steps, lengths))
+        return torch.cat([ahead, reverse(back, lengths)], dim=2)
+
+
+class Recurrent(nn.Module):
+    """Layers of recurrent cells and a linear head on the last valid state.
+
+    Args:
+        cell: nn.RNN, nn.LSTM or nn.GRU.
+        options: further arguments of the cell.
+    """
+
+    def __init__(
+        self,
+        cell: type[nn.RNNBase],
+        spec: DataSpec,
+        hidden: int,
+        layers: int,
+        bidirectional: bool,
+        dropout: float,
+        embed_dim: int,
+        **options: str,
+    ) -> None:
+        super().__init__()
+        if dropout > 0 and layers == 1:
+            raise UserError(
+                "dropout lies between layers, but there is only one: use layers = 2, or dropout = 0"
+            )
+        self.hidden = hidden
+        self.pad_id = spec.pad_id
+        self.embedding = token_embedding(spec, embed_dim) if spec.input == "tokens" else None
+        features = embed_dim if self.embedding else step_features(spec)
+        width = 2 * hidden if bidirectional else hidden
+        self.blocks = nn.ModuleList(
+            RecurrentLayer(cell, features if layer == 0 else width, hidden, bidirectional, **options)
+            for layer in range(layers)
+        )
+        self.dropout = dropout_layer(dropout)
+        self.head = nn.Linear(width, spec.num_outputs)
+        open_forget_gates(self)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(batch, *input_shape) -> (batch, num_outputs)."""
+        steps, lengths = self.as_steps(inputs)  # (batch, time, features), (batch,) or None
+        for number, layer in enumerate(self.blocks):
+            if number > 0 and self.dropout is not None:
+                steps = self.dropout(steps)
+            steps = layer(steps, lengths)  # (batch, time, width)
+        return self.head(self.final_state(steps, lengths))
+
+    def as_steps(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Any input as (batch, time, features), with valid lengths (batch,) where sequences are padded."""
+        if self.embedding is not None:
+            lengths = None if self.pad_id is None else valid_lengths(inputs, self.pad_id)
+            return self.embedding(inputs), lengths
+        if inputs.dim() == 4:  # (batch, channels, height, width): a step is one row of all channels
+            return inputs.transpose(1, 2).flatten(2), None
+        return inputs, None
+
+    def final_state(self, steps: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, width): each direction where it has read it all: ahead at the last valid step, back at 0."""
+        if lengths is None:
+            ahead = steps[:, -1, : self.hidden]
+        else:
+            last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, self.hidden)
+            ahead = steps.gather(1, last).squeeze(1)
+        return torch.cat([ahead, steps[:, 0, self.hidden :]], dim=1)
+
+
+def token_embedding(spec: DataSpec, embed_dim: int) -> nn.Embedding:
+    """A learned vector for each token; the padding's stays 0."""
+    if not spec.vocabulary:
+        raise UserError("token inputs need the data's vocabulary, but this data set gives none")
+    return nn.Embedding(len(spec.vocabulary), embed_dim, padding_idx=spec.pad_id)
+
+
+def step_features(spec: DataSpec) -> int:
+    """Numbers in one step: a row of every channel for images, else the sequence's features."""
+    if spec.input == "image":
+        channels, _, width = spec.input_shape
+        return channels * width
+    return spec.input_shape[-1]
+
+
+def valid_lengths(ids: Tensor, pad_id: int) -> Tensor:
+    """Steps up to the last that is no padding, at least 1: (batch, time) -> (batch,)."""
+    position = torch.arange(1, ids.shape[1] + 1, device=ids.device)
+    return ((ids != pad_id) * position).amax(dim=1).clamp(min=1)
+
+
+def reverse(steps: Tensor, lengths: Tensor | None) -> Tensor:
+    """Turn each sequence around within its valid length; padding stays at the end."""
+    if lengths is None:
+        return steps.flip(1)
+    time = torch.arange(steps.shape[1], device=steps.device)  # (time,)
+    source = lengths[:, None] - 1 - time  # (batch, time): the last valid step first
+    source = torch.where(source < 0, time, source)
+    return steps.gather(1, source[:, :, None].expand_as(steps))
+
+
+def open_forget_gates(model: nn.Module) -> None:
+    """Set the forget gates' bias of every LSTM to 1, so that it remembers until it learns to forget.
+
+    PyTorch starts near 0, which halves the memory at every step (Gers et al. 2000; Jozefowicz et al. 2015).
+    """
+    for module in model.modules():
+        if isinstance(module, nn.LSTM):
+            forget = slice(module.hidden_size, 2 * module.hidden_size)  # gates lie in the order i, f, g, o
+            with torch.no_grad():
+                module.bias_ih_l0[forget] = 1.0
+                module.bias_hh_l0[forget] = 0.0
+
+
+@MODELS.register("rnn", group="sequences", inputs=INPUTS, targets=TARGETS)
+def rnn(
+    spec: DataSpec,
+    *,
+    hidden: Count = 128,
+    layers: Layers = 1,
+    bidirectional: bool = False,
+    dropout: Fraction = 0.0,
+    activation: Literal["tanh", "relu"] = "tanh",
+    embed_dim: Count = 64,
+) -> nn.Module:
+    """A plain recurrent network: state = tanh(input and last state, mixed); forgets within a few dozen steps.
+
+    Args:
+        hidden: numbers in the state.
+        layers: recurrent layers on top of each other.
+        bidirectional: read each sequence from both ends.
+        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        activation: what bends the state at every step.
+        embed_dim: numbers in a token's vector; for token inputs only.
+    """
+    return Recurrent(nn.RNN, spec, hidden, layers, bidirectional, dropout, embed_dim, nonlinearity=activation)
+
+
+@MODELS.register("lstm", group="sequences", inputs=INPUTS, targets=TARGETS)
+def lstm(
+    spec: DataSpec,
+    *,
+    hidden: Count = 128,
+    layers: Layers = 1,
+    bidirectional: bool = False,
+    dropout: Fraction = 0.0,
+    embed_dim: Count = 64,
+) -> nn.Module:
+    """A long short-term memory: gates decide what its memory keeps, takes in and shows (Hochreiter 1997).
+
+    Args:
+        hidden: numbers in the state and in the memory.
+        layers: recurrent layers on top of each other.
+        bidirectional: read each sequence from both ends.
+        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        embed_dim: numbers in a token's vector; for token inputs only.
+    """
+    return Recurrent(nn.LSTM, spec, hidden, layers, bidirectional, dropout, embed_dim)
+
+
+@MODELS.register("gru", group="sequences", inputs=INPUTS, targets=TARGETS)
+def gru(
+    spec: DataSpec,
+    *,
+    hidden: Count = 128,
+    layers: Layers = 1,
+    bidirectional: bool = False,
+    dropout: Fraction = 0.0,
+    embed_dim: Count = 64,
+) -> nn.Module:
+    """A gated recurrent unit: an LSTM with two gates instead of three and no separate memory (Cho 2014).
+
+    Args:
+        hidden: numbers in the state.
+        layers: recurrent layers on top of each other.
+        bidirectional: read each sequence from both ends.
+        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        embed_dim: numbers in a token's vector; for token inputs only.
+    """
+    return Recurrent(nn.GRU, spec, hidden, layers, bidirectional, dropout, embed_dim)

@@ -1,0 +1,190 @@
+"""Name -> builder; the builder's keyword-only arguments are the schema.
+
+A builder is a plain function or class. It registers itself where it is defined and is found by discovery: no
+central list is edited. Its signature and docstring are all there is to know about it (see `signatures`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dlcore.errors import UserError
+from dlcore.problems import Problem, nearest, show
+from dlcore.schema import Field, Schema
+from dlcore.signatures import SchemaError, own_doc, read_schema
+from dlcore.user_code import PREFIX, is_user_name, load_user_builder
+
+__all__ = ["DATA", "MODELS", "OPTIMIZERS", "SCHEDULERS", "TASKS", "Entry", "Field", "Problem", "Registry"]
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered builder and what its signature and docstring say.
+
+    Attributes:
+        group: heading in listings.
+        inputs: kinds of input it takes (`data.spec.InputKind`); empty for any.
+        targets: kinds of target it serves (`data.spec.TargetKind`); empty for any.
+        tags: whatever else was said at registration.
+    """
+
+    kind: str
+    name: str
+    builder: Callable[..., Any]
+    group: str = ""
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def doc(self) -> str:
+        """The builder's own docstring, unindented."""
+        return own_doc(self.builder)
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line."""
+        return self.doc.partition("\n")[0]
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The options; read at the first use, about 0.5 ms each."""
+        try:
+            return read_schema(self.builder)
+        except SchemaError as error:
+            raise SchemaError(f"{self.kind} '{self.name}': {error}") from error
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The options in the signature's order."""
+        return self.schema.fields
+
+    def validate(self, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        """Options as plain data with every default filled in (wrong ones left out), and what is wrong."""
+        values, problems = self.schema.check(options)
+        return self.schema.plain(values), problems
+
+    def build(self, /, *args: Any, **options: Any) -> Any:
+        """Calls the builder with ``args`` and the checked options, in the types that it asks for.
+
+        Raises:
+            UserError: one line a wrong option.
+        """
+        values, problems = self.schema.check(options)
+        if problems:
+            raise UserError([f"{self.kind} '{self.name}': {problem}" for problem in problems])
+        return self.builder(*args, **values)
+
+
+class Registry:
+    """The builders of one kind, discovered at the first look-up.
+
+    Args:
+        kind: what a builder makes, as messages call it: ``model``.
+        package: a package, all of whose modules are imported, or a single module.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._entries: dict[str, Entry] = {}
+        self._discovered = False
+        self._discovering = threading.RLock()
+
+    def register(
+        self,
+        name: str | None = None,
+        *,
+        group: str = "",
+        inputs: tuple[str, ...] = (),
+        targets: tuple[str, ...] = (),
+        **tags: Any,
+    ) -> Callable[[Builder], Builder]:
+        """Decorator that makes a function or class known under ``name``, by default its own.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+
+        def add(builder: Builder) -> Builder:
+            entry = Entry(self.kind, name or builder.__name__, builder, group, inputs, targets, tags)
+            taken = self._entries.get(entry.name)
+            if taken is not None and not _is_reload(taken.builder, builder):
+                places = f"{taken.builder.__module__} and {builder.__module__}"
+                raise ValueError(f"{self.kind} '{entry.name}' is registered twice: {places}")
+            self._entries[entry.name] = entry
+            return builder
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def entries(self) -> list[Entry]:
+        """All entries, sorted by name."""
+        return [self._entries[name] for name in self.names()]
+
+    def entry(self, name: str, base: Path | None = None) -> Entry:
+        """The entry of a name, or of the user's own ``file.py:Name``.
+
+        Args:
+            base: folder where a relative ``file.py`` is looked for after the working folder.
+
+        Raises:
+            UserError: unknown name, naming the nearest; or the user's builder cannot be loaded.
+        """
+        self._discover()
+        if name in self._entries:
+            return self._entries[name]
+        if is_user_name(name):
+            return self._user_entry(name, base)
+        close = nearest(name, self._entries)
+        hint = f"did you mean '{close}'? " if close else ""
+        allowed = ", ".join(self.names()) or "none"
+        raise UserError(
+            f"unknown {self.kind} {show(name)}; {hint}(allowed: {allowed}, or your own 'file.py:Name')"
+        )
+
+    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Builds by name: ``args`` go first (spec, parameters), ``kwargs`` are the options, checked."""
+        return self.entry(name).build(*args, **kwargs)
+
+    def _user_entry(self, name: str, base: Path | None) -> Entry:
+        entry = Entry(self.kind, name, load_user_builder(name, base))
+        try:
+            entry.schema  # noqa: B018  (read now: what is wrong with it is the user's to mend)
+        except SchemaError as error:
+            raise UserError(str(error)) from error
+        return entry
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        with self._discovering:  # re-entrant: a module being imported may ask for names
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+                importlib.import_module(f"{self.package}.{module.name}")
+            self._discovered = True
+
+
+def _is_reload(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    """Whether the user's own file registers again what it registered before it was edited."""
+    return old.__module__ == new.__module__ and new.__module__.startswith(PREFIX)
+
+
+MODELS = Registry("model", "dlcore.models")
+DATA = Registry("data", "dlcore.data")
+TASKS = Registry("task", "dlcore.tasks")
+OPTIMIZERS = Registry("optimizer", "dlcore.training.optimizers")
+SCHEDULERS = Registry("scheduler", "dlcore.training.schedules")

@@ -1,0 +1,131 @@
+"""Classification: which of several classes, or yes or no."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcore.data.spec import Batch, DataSpec
+from dlcore.fields import Count, Fraction
+from dlcore.registry import TASKS
+from dlcore.training.task import Metrics, Task
+
+
+@TASKS.register("classification", targets=("class", "binary"))
+class Classification(Task):
+    """One label a sample, learnt with cross-entropy on logits.
+
+    Args:
+        label_smoothing: share of the target spread over all classes (Szegedy et al. 2016).
+        class_weights: ``balanced`` weighs each class by the inverse of its share in the training part.
+        top_k: also count a prediction as right when the label is among the k likeliest; 1: leave it out.
+    """
+
+    monitor = "val/accuracy"
+    monitor_mode = "max"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        *,
+        label_smoothing: Fraction = 0.0,
+        class_weights: Literal["none", "balanced"] = "none",
+        top_k: Count = 1,
+    ) -> None:
+        super().__init__(model, spec)
+        self.label_smoothing, self.top_k = label_smoothing, top_k
+        self.binary = spec.target == "binary"
+        self.weights: Tensor | None = None
+        if class_weights == "balanced" and spec.class_counts:
+            counts = torch.tensor(spec.class_counts, dtype=torch.float32).clamp(min=1)
+            self.weights = counts.sum() / (len(counts) * counts)
+
+    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy, (), and logits, (batch, classes) or (batch, 1) for yes or no."""
+        logits = self.model(batch.inputs)
+        if self.weights is not None and self.weights.device != logits.device:
+            self.weights = self.weights.to(logits.device)
+        if self.binary:
+            return self._binary_loss(logits, batch.targets), logits
+        smoothing = self.label_smoothing if self.model.training else 0.0
+        loss = F.cross_entropy(logits, batch.targets, weight=self.weights, label_smoothing=smoothing)
+        return loss, logits
+
+    def _binary_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        goal = targets.to(logits.dtype)
+        weight = None if self.weights is None else self.weights[targets]
+        if self.label_smoothing and self.model.training:
+            goal = goal * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits.squeeze(1), goal, weight=weight)
+
+    def metrics(self) -> Metrics:
+        """Loss, accuracy, precision, recall, F1 and the confusion matrix."""
+        return ClassificationMetrics(max(2, self.spec.num_outputs), self.top_k)
+
+    def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """Label, prediction and probabilities of every sample."""
+        probabilities = class_probabilities(outputs).tolist()
+        return [
+            {"index": int(index), "target": int(target), "prediction": max(range(len(p)), key=p.__getitem__), "probabilities": p}
+            for index, target, p in zip(batch.index, batch.targets, probabilities, strict=True)
+        ]
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Probabilities, (batch, classes), of logits (batch, classes), or (batch, 1) for yes or no."""
+    if logits.shape[1] == 1:
+        yes = logits.float().sigmoid()
+        return torch.cat([1 - yes, yes], dim=1)
+    return logits.float().softmax(dim=1)
+
+
+class ClassificationMetrics(Metrics):
+    """Everything follows from the confusion matrix, (classes, classes), rows true and columns predicted."""
+
+    def __init__(self, num_classes: int, top_k: int) -> None:
+        self.num_classes, self.top_k = num_classes, top_k
+        self._confusion: Tensor | None = None
+        self._loss: Tensor | float = 0.0
+        self._top: Tensor | float = 0.0
+
+    def update(self, loss: Tensor, outputs: Tensor, batch: Batch) -> None:
+        """Add a batch of logits, (batch, classes) or (batch, 1)."""
+        predicted = (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
+        cells = torch.bincount(batch.targets * self.num_classes + predicted, minlength=self.num_classes**2)
+        self._confusion = cells if self._confusion is None else self._confusion + cells
+        self._loss = self._loss + loss.detach().double() * len(predicted)
+        if 1 < self.top_k < self.num_classes:
+            likeliest = outputs.topk(self.top_k, dim=1).indices
+            self._top = self._top + (likeliest == batch.targets[:, None]).any(1).sum()
+
+    def compute(self) -> dict[str, float]:
+        """Macro averages over the classes that occur or are predicted, as scikit-learn takes them."""
+        if self._confusion is None:
+            return {}
+        confusion = self._confusion.view(self.num_classes, self.num_classes).double().cpu()
+        total, hits = confusion.sum(), confusion.diag()
+        true, predicted = confusion.sum(1), confusion.sum(0)
+        present = (true + predicted) > 0
+        precision = (hits / predicted.clamp(min=1))[present].mean()
+        recall = (hits / true.clamp(min=1))[present].mean()
+        f1 = (2 * hits / (true + predicted).clamp(min=1))[present].mean()
+        results = {
+            "loss": float(self._loss) / float(total),
+            "accuracy": float(hits.sum() / total),
+            "precision": float(precision),
+            "recall": float(recall),
+            "f1": float(f1),
+        }
+        if 1 < self.top_k < self.num_classes:
+            results[f"top{self.top_k}"] = float(self._top) / float(total)
+        return results
+
+    def details(self) -> dict[str, Any]:
+        """The confusion matrix as rows of counts."""
+        if self._confusion is None:
+            return {}
+        return {"confusion": self._confusion.view(self.num_classes, self.num_classes).tolist()}

@@ -1,0 +1,97 @@
+"""Regression: numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcore.data.spec import Batch, DataSpec
+from dlcore.fields import Positive
+from dlcore.registry import TASKS
+from dlcore.training.task import Metrics, Task
+
+_LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+
+
+@TASKS.register("regression", targets=("number",))
+class Regression(Task):
+    """Numbers, learnt on a standardised scale and reported in the units of the data.
+
+    Args:
+        loss: squared error, absolute error, or Huber's mixture of both.
+        delta: where Huber's loss turns from squared to absolute, in standard deviations of the target.
+    """
+
+    monitor = "val/rmse"
+    monitor_mode = "min"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        *,
+        loss: Literal["mse", "mae", "huber"] = "mse",
+        delta: Positive = 1.0,
+    ) -> None:
+        super().__init__(model, spec)
+        self._loss = _LOSSES[loss]
+        self._options = {"delta": delta} if loss == "huber" else {}
+        self.scale = torch.tensor(spec.target_scale or [1.0] * spec.num_outputs)
+        self.offset = torch.tensor(spec.target_offset or [0.0] * spec.num_outputs)
+
+    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
+        """Mean loss, (), on the standardised scale, and predictions, (batch, outputs), in the data's units."""
+        if self.scale.device != batch.targets.device:
+            self.scale, self.offset = self.scale.to(batch.targets.device), self.offset.to(batch.targets.device)
+        standardised = self.model(batch.inputs)
+        goal = (batch.targets - self.offset) / self.scale
+        loss = self._loss(standardised, goal.to(standardised.dtype), **self._options)
+        return loss, standardised.detach() * self.scale + self.offset
+
+    def metrics(self) -> Metrics:
+        """Loss, MAE, RMSE and R²."""
+        return RegressionMetrics()
+
+    def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """True and predicted numbers of every sample."""
+        return [
+            {"index": int(index), "target": target, "prediction": prediction}
+            for index, target, prediction in zip(batch.index, batch.targets.tolist(), outputs.tolist(), strict=True)
+        ]
+
+
+class RegressionMetrics(Metrics):
+    """Sums of errors over (batch, outputs) predictions; several outputs are averaged."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sums: Tensor | None = None  # (5, outputs): |e|, e², y, y², and the loss spread over the outputs
+        self._origin: Tensor | None = None
+
+    def update(self, loss: Tensor, outputs: Tensor, batch: Batch) -> None:
+        """Add a batch. Targets are shifted by the first batch's mean: y² would cancel badly far from 0."""
+        targets = batch.targets.double()
+        if self._origin is None:
+            self._origin = targets.mean(0)
+        errors, shifted = outputs.double() - targets, targets - self._origin
+        losses = loss.detach().double().expand(errors.shape[1]) * len(errors)
+        sums = torch.stack([errors.abs().sum(0), errors.square().sum(0), shifted.sum(0), shifted.square().sum(0), losses])
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._count += len(errors)
+
+    def compute(self) -> dict[str, float]:
+        """R² is 1 - residual / total sum of squares, averaged over the outputs, as scikit-learn has it."""
+        if self._sums is None:
+            return {}
+        absolute, squared, total, total_squared, losses = self._sums.cpu()
+        spread = total_squared - total.square() / self._count
+        r2 = torch.where(spread > 0, 1 - squared / spread.clamp(min=1e-300), torch.zeros(()).double())
+        return {
+            "loss": float(losses.mean()) / self._count,
+            "mae": float(absolute.mean()) / self._count,
+            "rmse": float((squared.mean() / self._count).sqrt()),
+            "r2": float(r2.mean()),
+        }

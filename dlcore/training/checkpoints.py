@@ -1,0 +1,295 @@
+"""Checkpoints: written whole or not at all, checked before they are trusted.
+
+A checkpoint is a folder ``step-00001200/`` and exists when its manifest does. It is written under a
+temporary name, synced, renamed to a name never used before, and its manifest, with sizes and SHA-256 of
+every file, comes last. Nothing that exists is changed; older ones go only after the new one is in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dlcore.atomic import fsync_dir, write_atomic
+from dlcore.errors import UserError
+
+MANIFEST = "manifest.json"
+_FOLDER = re.compile(r"step-\d{8,}(\.\d+)?$")
+_TEMPORARY = ".new-"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of a training, in host memory, independent of the live tensors.
+
+    Attributes:
+        weights: file stem to tensors: ``model`` and, where an average is kept, ``ema``.
+        trainer: everything else a resume needs; tensors and plain data only.
+        facts: what the manifest says: step, epoch, batch, monitor, value, best.
+    """
+
+    weights: dict[str, dict[str, Tensor]]
+    trainer: dict[str, Any]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def order(self) -> int:
+        """Later written is greater."""
+        return int(self.manifest["sequence"])
+
+    @property
+    def best(self) -> bool:
+        """Whether it held the best monitored value when it was written."""
+        return bool(self.manifest.get("best"))
+
+    def weights(self, *, averaged: bool = True, device: str = "cpu") -> dict[str, Tensor]:
+        """The weights to use: the averaged ones where there are any, else the raw ones."""
+        name = "ema.safetensors" if averaged and "ema.safetensors" in self.manifest["files"] else "model.safetensors"
+        return load_file(self.path / name, device=device)
+
+    def trainer(self) -> dict[str, Any]:
+        """The rest of the state; only tensors and plain data are accepted from the file."""
+        state = torch.load(self.path / "trainer.pt", map_location="cpu", weights_only=True)
+        assert isinstance(state, dict)
+        return state
+
+    def damage(self) -> str:
+        """Why it cannot be trusted, or an empty string. Reads every file."""
+        for name, facts in self.manifest["files"].items():
+            try:
+                if (self.path / name).stat().st_size != facts["bytes"]:
+                    return f"{name} has not the size its manifest says"
+                if _sha256(self.path / name) != facts["sha256"]:
+                    return f"{name} does not match its checksum"
+            except OSError as error:
+                return f"{name} cannot be read ({error.strerror})"
+        return ""
+
+
+class CheckpointFolder:
+    """The checkpoints of one run.
+
+    Args:
+        path: the run's ``checkpoints`` folder.
+        keep: how many of the newest stay, besides the best.
+    """
+
+    def __init__(self, path: Path, keep: int = 2) -> None:
+        self.path, self.keep = path, keep
+
+    def all(self) -> list[Checkpoint]:
+        """Every finished checkpoint, oldest first; damaged manifests are passed over."""
+        found = []
+        for folder in self.path.glob("step-*"):
+            manifest = _read_manifest(folder)
+            if manifest is not None:
+                found.append(Checkpoint(folder, manifest))
+        return sorted(found, key=lambda checkpoint: checkpoint.order)
+
+    def newest(self, report: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+        """The newest one that is whole; damaged ones are reported and passed over."""
+        for checkpoint in reversed(self.all()):
+            damage = checkpoint.damage()
+            if not damage:
+                return checkpoint
+            report(f"Checkpoint {checkpoint.path.name} is damaged ({damage}); an older one is used.")
+        return None
+
+    def best(self) -> Checkpoint | None:
+        """The newest one marked best that is whole."""
+        whole = (c for c in reversed(self.all()) if c.best and not c.damage())
+        return next(whole, None)
+
+    def write(self, snapshot: Snapshot) -> Checkpoint:
+        """Write a new checkpoint, then remove those no longer needed.
+
+        Raises:
+            OSError: it could not be written; what was there before is untouched and nothing is left over.
+        """
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        self._sweep()
+        sequence = max((c.order for c in self.all()), default=0) + 1
+        temporary = self.path / f"{_TEMPORARY}{sequence}"
+        final = self._free_name(snapshot.facts["step"])
+        try:
+            temporary.mkdir(mode=0o700)
+            for stem, tensors in snapshot.weights.items():
+                _write_synced(temporary / f"{stem}.safetensors", lambda p, t=tensors: save_file(t, p))
+            _write_synced(temporary / "trainer.pt", lambda p: torch.save(snapshot.trainer, p))
+            files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(temporary.iterdir())}
+            fsync_dir(temporary)
+            temporary.rename(final)
+            fsync_dir(self.path)
+            manifest = {"sequence": sequence, "written": time.time(), **snapshot.facts, "files": files}
+            write_atomic(final / MANIFEST, json.dumps(manifest, indent=1).encode())
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if _read_manifest(final) is None:
+                shutil.rmtree(final, ignore_errors=True)
+            raise
+        self._thin_out()
+        return Checkpoint(final, manifest)
+
+    def _free_name(self, step: int) -> Path:
+        name = f"step-{step:08d}"
+        suffix = 0
+        while (path := self.path / (f"{name}.{suffix}" if suffix else name)).exists():
+            suffix += 1
+        return path
+
+    def _sweep(self) -> None:
+        """Remove what an interrupted write left: it has no manifest, so it never existed."""
+        for folder in self.path.iterdir():
+            unfinished = _FOLDER.match(folder.name) and not (folder / MANIFEST).exists()
+            if folder.name.startswith(_TEMPORARY) or unfinished:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _thin_out(self) -> None:
+        """Keep the newest ``keep`` and the newest best. A manifest goes first, so that a half-removed one is none."""
+        everything = self.all()
+        needed = {c.path for c in everything[-self.keep :]}
+        needed |= {c.path for c in [c for c in everything if c.best][-1:]}
+        for checkpoint in everything:
+            if checkpoint.path not in needed:
+                (checkpoint.path / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(checkpoint.path, ignore_errors=True)
+
+
+class CheckpointWriter:
+    """Writes snapshots beside the training: one at a time, the next waits for the last.
+
+    Args:
+        folder: where to.
+        warn: told, in one sentence, when a checkpoint could not be written.
+        retries: how often a failed write is tried again, each after twice the pause.
+    """
+
+    def __init__(self, folder: CheckpointFolder, warn: Callable[[str], None], retries: int = 3) -> None:
+        self.folder, self._warn, self._retries = folder, warn, retries
+        self._thread: Thread | None = None
+
+    def submit(self, snapshot: Snapshot, done: Callable[[Checkpoint | None, float], None]) -> None:
+        """Start writing; ``done`` gets the checkpoint (None: not written) and the seconds it took, in the writer's thread."""
+        self.wait()
+
+        def work() -> None:
+            start = time.perf_counter()
+            checkpoint = self._write(snapshot)
+            done(checkpoint, time.perf_counter() - start)
+
+        self._thread = Thread(target=work, name="checkpoint-writer")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _write(self, snapshot: Snapshot) -> Checkpoint | None:
+        needed = _size_of(snapshot)
+        for attempt in range(self._retries + 1):
+            try:
+                return self.folder.write(snapshot)
+            except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+                reason = error
+                time.sleep(0.05 * 2**attempt)
+        free = shutil.disk_usage(self.folder.path.parent).free
+        self._warn(
+            f"The checkpoint of step {snapshot.facts['step']} could not be written to {self.folder.path} ({reason}): "
+            f"{needed:,} bytes needed, {free:,} free. The older ones are intact and training goes on."
+        )
+        return None
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Refuse to start where two checkpoints would not fit.
+
+    Args:
+        needed: bytes of one checkpoint.
+
+    Raises:
+        UserError: naming the path, the bytes needed and the bytes free.
+    """
+    free = shutil.disk_usage(path).free
+    if free < 2 * needed:
+        raise UserError(
+            f"{path} has {free:,} bytes free, but two checkpoints of this run need {2 * needed:,}; "
+            "free some space or choose another folder with --runs."
+        )
+
+
+def to_host(value: Any) -> Any:
+    """A copy of nested state whose tensors live in host memory and share nothing with the live ones."""
+    if isinstance(value, Tensor):
+        detached = value.detach()
+        return detached.clone() if detached.device.type == "cpu" else detached.cpu()
+    if isinstance(value, dict):
+        return {key: to_host(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_host(item) for item in value)
+    return value
+
+
+def _write_synced(path: Path, write: Callable[[Path], None]) -> None:
+    write(path)
+    path.chmod(0o600)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        return None
+    named_inside = all(Path(name).name == name for name in manifest["files"])
+    return manifest if named_inside and isinstance(manifest.get("sequence"), int) else None
+
+
+def _size_of(snapshot: Snapshot) -> int:
+    weights = sum(t.nbytes for tensors in snapshot.weights.values() for t in tensors.values())
+    return weights + tensor_bytes(snapshot.trainer)
+
+
+def tensor_bytes(value: Any) -> int:
+    """Bytes of every tensor in nested state."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(tensor_bytes(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(tensor_bytes(item) for item in value)
+    return 0

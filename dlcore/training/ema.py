@@ -1,0 +1,55 @@
+"""An exponential moving average of the weights, often better than the last ones (Polyak and Juditsky 1992)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA:
+    """Averaged copy of a module's floating-point state.
+
+    The decay starts low, ``(1 + n) / (10 + n)`` after n updates, so that the first average is not the
+    initialisation. Buffers that are not floating point (counters) are taken over as they are.
+
+    Args:
+        module: whose weights are followed.
+        decay: share of the old average kept at each update, such as 0.999.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay, self.updates = module, decay, 0
+        live = module.state_dict()
+        self.average = {name: value.detach().clone() for name, value in live.items()}
+        # The live tensors are changed in place by optimizers and load_state_dict, so these lists stay true.
+        averaged = [name for name, value in live.items() if value.is_floating_point()]
+        self._averages, self._values = [self.average[n] for n in averaged], [live[n] for n in averaged]
+        self._counters = [(self.average[n], live[n]) for n in live if not live[n].is_floating_point()]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the weights as they are now."""
+        self.updates += 1
+        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self._averages, self._values, weight)
+        for average, value in self._counters:
+            average.copy_(value)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module carries the averaged weights inside the block, its own again after it."""
+        own = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+        self.module.load_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(own)
+
+    def load(self, average: dict[str, Tensor], updates: int) -> None:
+        """Take over a saved average."""
+        for name, value in average.items():
+            self.average[name].copy_(value)
+        self.updates = updates

@@ -1,0 +1,59 @@
+"""Metrics of a part of the data with the weights as they are."""
+
+from __future__ import annotations
+
+import torch
+
+from dlcore.data.batches import Batches
+from dlcore.data.spec import Batch
+from dlcore.training.precision import Precision
+from dlcore.training.task import Metrics, Task
+from dlcore.training.trouble import is_out_of_memory
+
+
+@torch.no_grad()
+def evaluate(task: Task, batches: Batches, precision: Precision) -> Metrics:
+    """Run a part once, in evaluation mode, without changing anything.
+
+    A batch that does not fit in memory is split in halves until it does.
+
+    Raises:
+        torch.OutOfMemoryError: not even a single sample fits.
+    """
+    metrics = task.metrics()
+    pieces = 1
+    was_training = task.model.training
+    task.model.eval()
+    try:
+        for batch in batches.epoch(0):
+            while not _add(task, batch, pieces, metrics, precision):
+                pieces *= 2
+    finally:
+        task.model.train(was_training)
+    return metrics
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """The batch in nearly equal pieces, at most one a sample."""
+    if pieces == 1:
+        return [batch]
+    size = -(-len(batch.targets) // pieces)
+    parts = (tensor.split(size) for tensor in batch)
+    return [Batch(*piece) for piece in zip(*parts, strict=True)]
+
+
+def _add(task: Task, batch: Batch, pieces: int, metrics: Metrics, precision: Precision) -> bool:
+    """Add one batch in pieces; False when memory ran out, with nothing added."""
+    results = []
+    try:
+        for piece in split(batch, pieces):
+            with precision.autocast():
+                loss, outputs = task.loss(piece, task.phases[0].name)
+            results.append((loss, outputs, piece))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error) or pieces >= len(batch.targets):
+            raise
+        return False
+    for loss, outputs, piece in results:
+        metrics.update(loss.float(), outputs.float(), piece)
+    return True

@@ -1,0 +1,174 @@
+"""The optimizers, built from a phase's modules.
+
+Weight decay pulls on matrices and filters only: biases and normalisation scales are one-dimensional,
+and shrinking them regularises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcore.fields import Count, Fraction, NonNegative, Positive
+from dlcore.registry import OPTIMIZERS
+from dlcore.training.muon import Muon
+
+Optimizer = torch.optim.Optimizer
+
+
+def _parameters(modules: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
+    seen: set[int] = set()
+    for module in modules:
+        for parameter in module.parameters():
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield parameter
+
+
+def _groups(modules: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
+    """Two groups, with and without weight decay; an empty one is left out."""
+    parameters = list(_parameters(modules))
+    decayed = [parameter for parameter in parameters if parameter.ndim >= 2]
+    exempt = [parameter for parameter in parameters if parameter.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": exempt, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _fused(modules: Sequence[nn.Module]) -> bool:
+    """One kernel for all tensors instead of several a tensor; offered for floating point on CPU and CUDA."""
+    return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in _parameters(modules))
+
+
+@OPTIMIZERS.register()
+def sgd(
+    modules: Sequence[nn.Module],
+    *,
+    lr: Positive = 0.1,
+    momentum: Fraction = 0.0,
+    nesterov: bool = False,
+    weight_decay: NonNegative = 0.0,
+) -> Optimizer:
+    """Stochastic gradient descent, with momentum and Nesterov's look-ahead if wanted.
+
+    Args:
+        lr: learning rate.
+        momentum: share of the last step that carries on; 0.9 is usual.
+        nesterov: take the gradient where momentum leads (Sutskever et al. 2013); needs momentum.
+        weight_decay: L2 penalty added to the gradient of matrices and filters.
+    """
+    return torch.optim.SGD(
+        _groups(modules, weight_decay),
+        lr=lr,
+        momentum=momentum,
+        nesterov=nesterov and momentum > 0,
+        fused=_fused(modules),
+    )
+
+
+@OPTIMIZERS.register()
+def rmsprop(
+    modules: Sequence[nn.Module],
+    *,
+    lr: Positive = 1e-3,
+    alpha: Fraction = 0.99,
+    momentum: Fraction = 0.0,
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.0,
+) -> Optimizer:
+    """RMSprop: steps divided by a running root mean square of the gradient (Tieleman and Hinton 2012).
+
+    Args:
+        lr: learning rate.
+        alpha: how long squared gradients are remembered.
+        momentum: share of the last step that carries on.
+        eps: keeps the division finite.
+        weight_decay: L2 penalty added to the gradient of matrices and filters.
+    """
+    return torch.optim.RMSprop(_groups(modules, weight_decay), lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+
+
+@OPTIMIZERS.register()
+def adam(
+    modules: Sequence[nn.Module],
+    *,
+    lr: Positive = 1e-3,
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.0,
+) -> Optimizer:
+    """Adam: momentum and a step size of its own for every weight (Kingma and Ba 2015).
+
+    Args:
+        lr: learning rate.
+        betas: how long gradients and squared gradients are remembered.
+        eps: keeps the division finite.
+        weight_decay: L2 penalty added to the gradient; `adamw` decays the weights themselves.
+    """
+    groups = _groups(modules, weight_decay)
+    return torch.optim.Adam(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
+
+
+@OPTIMIZERS.register()
+def adamw(
+    modules: Sequence[nn.Module],
+    *,
+    lr: Positive = 1e-3,
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.01,
+) -> Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): the sensible first choice.
+
+    Args:
+        lr: learning rate.
+        betas: how long gradients and squared gradients are remembered.
+        eps: keeps the division finite.
+        weight_decay: share of a matrix or filter, times lr, that each step removes.
+    """
+    groups = _groups(modules, weight_decay)
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
+
+
+@OPTIMIZERS.register()
+def muon(
+    modules: Sequence[nn.Module],
+    *,
+    lr: Positive = 0.02,
+    momentum: Fraction = 0.95,
+    iterations: Count = 5,
+    weight_decay: NonNegative = 0.0,
+    adam_lr: Positive = 1e-3,
+    adam_betas: tuple[Fraction, Fraction] = (0.9, 0.95),
+) -> Optimizer:
+    """Muon on hidden matrices and filters, AdamW on embeddings, biases and the output layer (Jordan et al. 2024).
+
+    Args:
+        lr: learning rate of the orthogonalised steps.
+        momentum: Nesterov momentum before orthogonalising.
+        iterations: Newton-Schulz iterations.
+        weight_decay: decoupled decay of the matrices.
+        adam_lr: learning rate of everything that is not a hidden matrix.
+        adam_betas: Adam's memories for those.
+    """
+    apart = {id(p) for m in modules for layer in m.modules() if isinstance(layer, nn.Embedding) for p in layer.parameters()}
+    # The output layer is the last matrix a module declares: its rows are classes, not directions.
+    apart |= {id(matrices[-1]) for m in modules if (matrices := [p for p in m.parameters() if p.ndim >= 2])}
+    parameters = list(_parameters(modules))
+    hidden = [p for p in parameters if p.ndim >= 2 and id(p) not in apart]
+    rest = [p for p in parameters if p.ndim < 2 or id(p) in apart]
+    return Muon(
+        hidden,
+        rest,
+        lr=lr,
+        momentum=momentum,
+        iterations=iterations,
+        weight_decay=weight_decay,
+        adam_lr=adam_lr,
+        adam_betas=adam_betas,
+    )

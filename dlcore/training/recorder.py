@@ -1,0 +1,134 @@
+"""From device scalars to the run directory, off the hot path.
+
+The loop hands over losses as tensors on the device and never waits for them. At the record interval, by
+time and not by step, they are fetched in one copy and appended to the series. Detail may be dropped,
+training is never blocked: a series that cannot be written is reported once and given up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcore.events import EventWriter
+from dlcore.run_dir import RunDir
+from dlcore.series import SeriesWriter
+
+STATE_SECONDS = 1.0
+"""Listings are at most this old."""
+
+
+class Recorder:
+    """Writer of one run's series, events and state.
+
+    Args:
+        run: where to.
+        state: the first state; later calls of `state` change it.
+        seconds: the record interval.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, run: RunDir, events: EventWriter, *, seconds: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.run, self.events, self.clock = run, events, clock
+        self.seconds = seconds
+        self.summary: dict[str, Any] = {}
+        self._series = SeriesWriter(run.path / "metrics")
+        self._losses: dict[str, list[Tensor]] = {}
+        self._last_time = time.time()
+        self._state_written = -STATE_SECONDS
+        self._broken = False
+        self.next_due = clock() + seconds
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Keep a step's scalar, (), for the next record. About 0.2 microseconds."""
+        try:
+            self._losses[name].append(value)
+        except KeyError:
+            self._losses[name] = [value]
+
+    def fetch(self, step: int) -> dict[str, np.ndarray]:
+        """Bring the kept scalars to the host and append them, as the steps that end with ``step``.
+
+        The one synchronisation of the record interval.
+
+        Returns:
+            Name to the (steps,) values fetched, in step order.
+        """
+        now = time.time()
+        fetched: dict[str, np.ndarray] = {}
+        for name, values in self._losses.items():
+            if values:
+                numbers = torch.stack(values).double().cpu().numpy()
+                values.clear()
+                steps = np.arange(step - len(numbers) + 1, step + 1)
+                times = np.linspace(self._last_time, now, len(numbers) + 1)[1:]
+                self.series(name, steps, times, numbers)
+                fetched[name] = numbers
+        self._last_time = now
+        return fetched
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one point to each named series."""
+        now = time.time()
+        for name, value in values.items():
+            self.series(name, step, now, value)
+
+    def series(self, name: str, steps: Any, times: Any, values: Any) -> None:
+        """Append points; a full disk costs the curve, not the training."""
+        try:
+            self._series.append(name, steps, times, values)
+        except OSError as error:
+            self._give_up(error)
+
+    def event(self, event: str, **fields: Any) -> None:
+        """Write one event."""
+        try:
+            self.events.write(event, **fields)
+        except OSError as error:
+            self._give_up(error)
+
+    def state(self, *, force: bool = False, **changes: Any) -> None:
+        """Change the summary for listings; written at most once a second unless forced."""
+        self.summary.update(changes)
+        if force or self.clock() - self._state_written >= STATE_SECONDS:
+            self._state_written = self.clock()
+            try:
+                self.run.write_state({**self.summary, "updated": time.time()})
+            except OSError as error:
+                self._give_up(error)
+
+    def flush(self) -> None:
+        """Series out to the file, and the next record one interval from now."""
+        try:
+            self._series.flush()
+        except OSError as error:
+            self._give_up(error)
+        self.next_due = self.clock() + self.seconds
+
+    def sync(self) -> None:
+        """Everything recorded so far onto the disk."""
+        self.flush()
+        try:
+            self.events.sync()
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self.flush()
+        try:
+            self._series.close()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if not self._broken:
+            self._broken = True
+            print(f"warning: the run directory cannot be written ({error}); training goes on, curves may have gaps.", flush=True)

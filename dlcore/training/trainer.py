@@ -1,0 +1,387 @@
+"""The loop.
+
+batches -> step (forward, backward, accumulate, clip, update) -> record -> obey commands -> evaluate ->
+checkpoint, visible in `Trainer.fit` and the methods right below it. Losses stay on the device; nothing
+synchronises except at the recorder's interval, by time and not by step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlcore.control import ControlReader
+from dlcore.data.batches import Batches
+from dlcore.data.spec import Batch
+from dlcore.preset import Checkpoint as CheckpointSection
+from dlcore.preset import Training
+from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
+from dlcore.training.commands import obey
+from dlcore.training.ema import EMA
+from dlcore.training.evaluation import evaluate
+from dlcore.training.precision import Precision
+from dlcore.training.progress import Progress, take_snapshot
+from dlcore.training.recorder import Recorder
+from dlcore.training.schedules import Schedule
+from dlcore.training.signals import EXIT_CODES, Flags
+from dlcore.training.step import OutOfMemory, Stepper
+from dlcore.training.stopwatch import Stopwatch
+from dlcore.training.task import Task
+from dlcore.training.trouble import first_nonfinite_layer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        reason: ``epochs``, ``max_steps``, ``patience``, ``stopped`` or ``failed``.
+        exit_code: what the process answers.
+        message: one sentence, for a failure or a stop.
+    """
+
+    reason: str
+    exit_code: int = 0
+    message: str = ""
+
+
+class Trainer:
+    """Trains one task to its end; everything it stands on is handed in.
+
+    Args:
+        task: owns the network and the losses.
+        train: batches of the training part.
+        val: batches of the validation part.
+        optimizers: one a phase, by the phase's name.
+        schedule: the learning rate's course, the same for every phase.
+        training: the preset's section.
+        checkpoint: the preset's section.
+        inspect: looks inside the network and returns the name of the file it wrote.
+        inspect_every: epochs between two inspections; 0: only when asked.
+        remember: told the section whenever a command changed it.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        train: Batches,
+        val: Batches,
+        optimizers: dict[str, torch.optim.Optimizer],
+        schedule: Schedule,
+        *,
+        training: Training,
+        checkpoint: CheckpointSection,
+        precision: Precision,
+        ema: EMA | None,
+        recorder: Recorder,
+        saver: CheckpointWriter,
+        control: ControlReader,
+        flags: Flags,
+        inspect: Callable[[Trainer], str],
+        inspect_every: int = 0,
+        remember: Callable[[Training], None] = lambda _: None,
+    ) -> None:
+        self.task, self.train, self.val = task, train, val
+        self.optimizers, self.schedule = optimizers, schedule
+        self.training, self.checkpoint = training, checkpoint
+        self.precision, self.ema, self.recorder, self.saver = precision, ema, recorder, saver
+        self.control, self.flags, self.remember = control, flags, remember
+        self.inspect, self.inspect_every = inspect, inspect_every
+        self.progress = Progress()
+        self.outcome: Outcome | None = None
+        self.clock = time.perf_counter
+        self.stopwatch = Stopwatch(train.device, self.clock)
+        self.stepper = Stepper(task, optimizers, training, precision, ema, self.stopwatch, recorder.add)
+        self._started = self._saved_at = self._epoch_started = self.clock()
+        self._seconds_before = 0.0
+        self._epoch_from = 0
+
+    def fit(self) -> Outcome:
+        """Train until an end is reached or asked for."""
+        self._started, self._seconds_before = self.clock(), self.progress.seconds
+        self.task.model.train()
+        try:
+            while not self._ended():
+                self._train_epoch()
+        finally:
+            self.saver.wait()
+            self.recorder.sync()
+        assert self.outcome is not None
+        return self.outcome
+
+    def _train_epoch(self) -> None:
+        progress, recorder, flags, clock = self.progress, self.recorder, self.flags, self.clock
+        epoch_batches, step_limit = len(self.train), self.training.max_steps
+        self._epoch_started, self._epoch_from = clock(), progress.batch
+        for batches in self._effective_batches():
+            progress.batch += len(batches)
+            last = progress.batch == epoch_batches or progress.step + 1 == step_limit
+            record = last or flags.raised or clock() >= recorder.next_due
+            if not self._step(batches, keep=record):
+                return
+            if record:
+                self._record()
+                if not last:
+                    self._obey()
+                if self.outcome is not None:
+                    return
+                self.stopwatch.start()
+            if last:
+                break
+        self._end_epoch()
+
+    def _step(self, batches: list[Batch], keep: bool) -> bool:
+        """One optimizer step, in smaller pieces where memory is short; False when not even one sample fits."""
+        factor = self.factor
+        while True:
+            try:
+                self.stepper.step(batches, factor, keep)
+                break
+            except OutOfMemory:
+                pass  # handled below, when the exception no longer pins the tensors of its traceback
+            if not self._use_smaller_pieces(batches):
+                return False
+        self.progress.step += 1
+        if self.stopwatch.running:
+            self.recorder.scalars(self.progress.step, self.stopwatch.stop())
+        return True
+
+    def _record(self) -> None:
+        """Fetch what the steps left on the device, judge it, and write it down."""
+        progress, recorder = self.progress, self.recorder
+        losses = recorder.fetch(progress.step)
+        for name, values in losses.items():
+            progress.add_losses(name, values)
+        norm = self.stepper.gradient_norm()
+        grad_norm = 0.0 if norm is None else float(norm)
+        if self.training.non_finite == "stop" and self._nonfinite(losses, grad_norm):
+            return
+        speed = self._samples_per_second()
+        points = {"train/lr": self.learning_rate, "train/grad_norm": grad_norm, **self._observed_metrics()}
+        recorder.scalars(progress.step, points | {"train/samples_per_second": speed})
+        recorder.flush()
+        recorder.state(
+            step=progress.step,
+            steps=self.total_steps,
+            epoch=progress.epoch,
+            seconds=self.seconds,
+            samples_per_second=speed,
+            lr=self.learning_rate,
+        )
+        if self.stepper.skipped > progress.skipped:
+            progress.skipped = self.stepper.skipped
+            message = f"{progress.skipped} steps skipped so far: their gradients were not finite."
+            recorder.event("warning", kind="skipped", message=message)
+
+    def _obey(self) -> None:
+        """Carry out what viewers and signals asked for since the last look; waits here while paused."""
+        while True:
+            for command in self.control.poll():
+                ok, message = obey(self, command)
+                self.recorder.event(
+                    "command", id=command.id, command=command.name, value=command.value, ok=ok, message=message
+                )  # fmt: skip
+            received = self.flags.received
+            if received is not None and self.outcome is None:
+                self.save()
+                self.outcome = Outcome("stopped", EXIT_CODES[received], received.name)
+            if not self.progress.paused or self.outcome is not None:
+                return
+            time.sleep(0.1)
+
+    def _end_epoch(self) -> None:
+        progress, training = self.progress, self.training
+        seconds, speed = self.clock() - self._epoch_started, self._samples_per_second()
+        complete = progress.batch == len(self.train)
+        if complete:
+            progress.batch, progress.epoch = 0, progress.epoch + 1
+        metrics = progress.take_epoch_losses() if complete else {}
+        better = False
+        if not complete or progress.epoch % training.evaluate_every == 0 or progress.epoch >= training.epochs:
+            metrics |= self.evaluate()
+            value = metrics[self.monitor]
+            self.schedule.observe(value, self.monitor_mode == "min")
+            better = progress.judge(self.monitor, value, self.monitor_mode, training.min_delta)
+        facts = {
+            "epoch": progress.epoch,
+            "step": progress.step,
+            "metrics": metrics,
+            "seconds": seconds,
+            "samples_per_second": speed,
+            "lr": self.learning_rate,
+            "best": better,
+        }
+        self.recorder.state(
+            epoch=progress.epoch,
+            step=progress.step,
+            seconds=self.seconds,
+            best=progress.best,
+            metrics={**self.recorder.summary.get("metrics", {}), **metrics},
+        )
+        if better or self._checkpoint_due():
+            self.save(best=better, epoch_event=facts)
+        else:
+            self.recorder.event("epoch", **facts)
+        if self.inspect_every and complete and progress.epoch % self.inspect_every == 0:
+            self.inspect(self)
+        self._obey()
+
+    def evaluate(self) -> dict[str, float]:
+        """Validation figures, with the averaged weights where there are any; recorded as points of this step."""
+        if self.ema is None:
+            results = evaluate(self.task, self.val, self.precision).compute()
+        else:
+            with self.ema.applied():
+                results = evaluate(self.task, self.val, self.precision).compute()
+        named = {f"val/{name}": value for name, value in results.items()}
+        self.recorder.scalars(self.progress.step, named)
+        self.recorder.flush()
+        return named
+
+    def save(self, *, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
+        """Snapshot now, write beside the training. An epoch is announced when it can no longer be lost."""
+        self._saved_at = self.clock()
+        snapshot = take_snapshot(self, best=best)
+        step, epoch = self.progress.step, self.progress.epoch
+
+        def done(checkpoint: Checkpoint | None, seconds: float) -> None:
+            if checkpoint is not None:
+                size = sum(file["bytes"] for file in checkpoint.manifest["files"].values())
+                self.recorder.event(
+                    "checkpoint",
+                    step=step, epoch=epoch, path=checkpoint.path.name, bytes=size, seconds=seconds, best=best,
+                )  # fmt: skip
+            if epoch_event is not None:
+                self.recorder.event("epoch", **epoch_event)
+
+        self.saver.submit(snapshot, done)
+
+    @property
+    def monitor(self) -> str:
+        """Name of the metric that decides which weights are best."""
+        return self.training.monitor or self.task.monitor
+
+    @property
+    def monitor_mode(self) -> str:
+        """``min`` or ``max``; for a metric of the user's choice, less is better when it is a loss or an error."""
+        if self.training.monitor_mode != "auto":
+            return self.training.monitor_mode
+        if self.monitor == self.task.monitor:
+            return self.task.monitor_mode
+        falling = ("loss", "error", "mae", "mse", "rmse", "perplexity")
+        return "min" if self.monitor.rpartition("/")[2].startswith(falling) else "max"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch."""
+        return -(-len(self.train) // self.training.accumulate)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training, as it stands now."""
+        steps = self.training.epochs * self.steps_per_epoch
+        return min(steps, self.training.max_steps) if self.training.max_steps else steps
+
+    @property
+    def factor(self) -> float:
+        """What the learning rates are multiplied by at this step."""
+        factor = self.schedule.factor(self.progress.step, self.total_steps, self.steps_per_epoch)
+        return factor * self.progress.lr_scale
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the last step, of the first group."""
+        return float(self.stepper.phases[0][2].param_groups[0]["lr"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds trained, over all resumes."""
+        return self._seconds_before + self.clock() - self._started
+
+    def _effective_batches(self) -> Iterator[list[Batch]]:
+        """What is left of this epoch: ``accumulate`` batches a step, the last may have fewer."""
+        batches = self.train.epoch(self.progress.epoch, start=self.progress.batch)
+        if self.training.accumulate == 1:
+            return ([batch] for batch in batches)
+        return iter(lambda: list(islice(batches, self.training.accumulate)), [])
+
+    def _ended(self) -> bool:
+        progress, training = self.progress, self.training
+        if self.outcome is None:
+            if progress.epoch >= training.epochs:
+                self.outcome = Outcome("epochs")
+            elif training.max_steps and progress.step >= training.max_steps:
+                self.outcome = Outcome("max_steps")
+            elif training.patience and progress.waited >= training.patience:
+                self.outcome = Outcome("patience")
+        return self.outcome is not None
+
+    def _observed_metrics(self) -> dict[str, float]:
+        """Figures of the last kept step, named like the validation's; the loss has a curve of its own."""
+        if self.stepper.observed is None:
+            return {}
+        (loss, outputs, batch), self.stepper.observed = self.stepper.observed, None
+        metrics = self.task.metrics()
+        metrics.update(loss.float(), outputs.float(), batch)
+        return {f"train/{name}": value for name, value in metrics.compute().items() if name != "loss"}
+
+    def _samples_per_second(self) -> float:
+        """Of this epoch so far, validation left out."""
+        seconds = self.clock() - self._epoch_started
+        samples = (self.progress.batch - self._epoch_from) * self.train.batch_size
+        return samples / seconds if seconds > 0 else 0.0
+
+    def _checkpoint_due(self) -> bool:
+        every, progress = self.checkpoint, self.progress
+        if not progress.batch and (progress.epoch % every.every_epochs == 0 or progress.epoch >= self.training.epochs):
+            return True
+        if self.training.max_steps and progress.step >= self.training.max_steps:
+            return True
+        return bool(every.every_seconds) and self.clock() - self._saved_at >= every.every_seconds
+
+    def _use_smaller_pieces(self, batches: list[Batch]) -> bool:
+        """Halve the pieces that go through at once; False at single samples, with the outcome set."""
+        size = max(len(batch.targets) for batch in batches)
+        if self.stepper.pieces >= size:
+            self.progress.batch -= len(batches)  # this step was not made
+            self.recorder.fetch(self.progress.step)
+            self.save()
+            advice = "a smaller model or input, training.precision = 'bf16' or training.gradient_checkpointing = true"
+            self.outcome = Outcome("failed", 1, f"Out of memory with a single sample; try {advice}.")
+            return False
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.stepper.pieces *= 2
+        micro = -(-size // self.stepper.pieces)
+        message = f"Out of memory: batches of {size} go through {micro} at a time from now on, with the same gradient."
+        self.recorder.event("oom", step=self.progress.step, micro_batch=micro)
+        self.recorder.event("warning", kind="oom", message=message)
+        return True
+
+    def _nonfinite(self, losses: dict[str, np.ndarray], grad_norm: float) -> bool:
+        """End the run if a loss or the gradient is not finite, naming the step, the layer and the samples.
+
+        Nothing is saved: the last finite checkpoint stays the last.
+        """
+        progress = self.progress
+        first = [progress.step - len(v) + 1 + int((~np.isfinite(v)).argmax()) for v in losses.values() if not np.isfinite(v).all()]
+        if not first and math.isfinite(grad_norm):
+            return False
+        what, step = ("loss", min(first)) if first else ("gradient", progress.step)
+        since = progress.step - step + 1
+        start = max(0, progress.batch - since * self.training.accumulate)
+        batch = next(iter(self.train.epoch(progress.epoch, start=start)))
+        layer = first_nonfinite_layer(self.task, batch, self.task.phases[0].name)
+        epoch = progress.epoch + 1
+        self.recorder.event("nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=batch.index.tolist())
+        where = f", first seen in {layer}" if layer else ""
+        advice = "try a smaller optimizer.lr or training.clip_norm = 1.0"
+        self.outcome = Outcome("failed", 1, f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}.")
+        return True

@@ -1,0 +1,353 @@
+"""Trains one run: ``python -m dlcore.worker RUN_DIR``.
+
+Wires preset, data, model, task and trainer, and is the only writer of the run directory. Holds the run's
+lock for its whole life.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcore import assembly
+from dlcore.atomic import write_atomic
+from dlcore.control import ControlReader
+from dlcore.data.batches import Batches
+from dlcore.data.spec import Part
+from dlcore.errors import UserError
+from dlcore.events import EventWriter
+from dlcore.inspection.tensors import inspect_layers
+from dlcore.launch import report_errors, report_ready
+from dlcore.preset import Preset, Training, dump, load
+from dlcore.run_dir import RunDir, RunHeld
+from dlcore.text_safety import safe_text
+from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
+from dlcore.training.ema import EMA
+from dlcore.training.evaluation import evaluate
+from dlcore.training.precision import (
+    Precision,
+    choose_device,
+    choose_precision,
+    fingerprint,
+    set_up_backends,
+)
+from dlcore.training.progress import restore
+from dlcore.training.recorder import Recorder
+from dlcore.training.rematerialise import rematerialise_blocks
+from dlcore.training.signals import Flags, requeue_in_slurm
+from dlcore.training.trainer import Outcome, Trainer
+
+HELD = 3
+BAD_INPUT = 2
+
+
+class Worker:
+    """One run, from its preset to its end."""
+
+    def __init__(self, run: RunDir, flags: Flags) -> None:
+        self.run, self.flags = run, flags
+        self.about = _read_json(run.run_json_path)
+        self.before = _read_json(run.state_path)
+        self.preset = load(run.preset_path, builders=True).with_origin(
+            str(self.about.get("preset", run.name)), _folder(self.about.get("base"))
+        )
+        self.folder = CheckpointFolder(run.path / "checkpoints", self.preset.checkpoint.keep)
+        self.control = ControlReader(run.path / "control.jsonl", start_at_end=True)
+        self.recorder = Recorder(
+            run, EventWriter(run.path / "events.jsonl"), seconds=self.preset.training.record_seconds
+        )
+        self.recorder.summary = {**self.before, **_facts(self.preset)}
+
+    def prepare(self) -> None:
+        """Everything that can go wrong through the user's doing, before the first step.
+
+        Raises:
+            UserError: what to mend.
+        """
+        preset, training = self.preset, self.preset.training
+        self.device, device_reason = choose_device(training.device)
+        precision, precision_reason = choose_precision(training.precision, self.device)
+        set_up_backends(training, self.device)
+        self.recorder.state(force=True, status="starting", device=str(self.device))
+        parts = assembly.build(preset, self._report)
+        self.parts, self.spec = parts, parts.data.spec
+        self.choices = parts.choices | {
+            "device": f"{self.device} ({device_reason})",
+            "precision": f"{precision} ({precision_reason})",
+        }
+        for note in parts.data.notes:
+            self.recorder.event("warning", kind="data", message=safe_text(note))
+        parts.task.model.to(self.device)
+        self.weight_bytes = tensor_bytes(parts.task.model.state_dict())
+        # Weights, their average, and up to two moments a weight in the optimizer.
+        require_space(self.run.path, (3 + (training.ema > 0)) * self.weight_bytes + 2**20)
+        if training.gradient_checkpointing:
+            rematerialise_blocks(parts.model)
+        if training.compile:
+            parts.model.compile()
+        self.trainer = self._make_trainer(precision)
+        if self.trainer.monitor.partition("/")[0] != "val":
+            raise UserError(f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'.")
+        self._write_description()
+
+    def _make_trainer(self, precision: str) -> Trainer:
+        preset, training, task = self.preset, self.preset.training, self.parts.task
+        return Trainer(
+            task,
+            self._batches(self.parts.data.train, train=True),
+            self._batches(self.parts.data.val, train=False),
+            assembly.build_optimizers(preset, task),
+            assembly.build_schedule(preset),
+            training=training,
+            checkpoint=preset.checkpoint,
+            precision=Precision(precision, self.device),
+            ema=EMA(task.model, training.ema) if training.ema else None,
+            recorder=self.recorder,
+            saver=CheckpointWriter(self.folder, self._warn),
+            control=self.control,
+            flags=self.flags,
+            inspect=self._inspect,
+            inspect_every=preset.inspection.every_epochs,
+            remember=self._remember,
+        )
+
+    def _batches(self, part: Part, *, train: bool) -> Batches:
+        training = self.preset.training
+        return Batches(
+            part,
+            training.batch_size if train else training.eval_batch_size or max(256, training.batch_size),
+            seed=training.seed,
+            device=self.device,
+            shuffle=train and training.shuffle,
+            drop_last=train and training.drop_last,
+            workers=training.workers,
+            train=train,
+        )
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint, if there is one."""
+        checkpoint = self.folder.newest(self._warn)
+        if checkpoint is None:
+            return
+        differs = restore(self.trainer, checkpoint)
+        progress = self.trainer.progress
+        self.recorder.summary |= {"best": progress.best, "step": progress.step, "epoch": progress.epoch}
+        self.recorder.event(
+            "resumed", step=progress.step, epoch=progress.epoch, same_environment=not differs, differs=differs
+        )
+        if differs:
+            changed = ", ".join(f"{name} {then} -> {now}" for name, (then, now) in differs.items())
+            self._warn(f"The environment differs ({changed}): the run goes on equally well, but not bit for bit.")
+
+    def train(self) -> Outcome:
+        """Train to an end, test with the best weights, and say how it went."""
+        trainer, data, training = self.trainer, self.parts.data, self.preset.training
+        parameters = sum(p.numel() for p in self.parts.task.model.parameters())
+        self.recorder.event(
+            "started",
+            device=str(self.device),
+            precision=trainer.precision.name,
+            parameters=parameters,
+            train_samples=len(data.train),
+            val_samples=len(data.val),
+            test_samples=len(data.test) if data.test is not None else 0,
+            epochs=training.epochs,
+            steps_per_epoch=trainer.steps_per_epoch,
+            choices=self.choices,
+            fingerprint=fingerprint(self.device),
+        )
+        self.recorder.state(force=True, status="running", parameters=parameters, epochs=training.epochs)
+        outcome = trainer.fit()
+        if outcome.reason in ("epochs", "patience", "max_steps"):
+            self._finish(outcome)
+        elif outcome.reason == "stopped":
+            self._stopped(outcome)
+        else:
+            self.fail(outcome.message)
+        return outcome
+
+    def _finish(self, outcome: Outcome) -> None:
+        """The test part, once, with the best weights; then the end."""
+        trainer, task, data = self.trainer, self.parts.task, self.parts.data
+        best = self.folder.best()
+        if best is not None:
+            task.model.load_state_dict(best.weights())
+        metrics: dict[str, float] = {}
+        if data.test is not None:
+            batches = self._batches(data.test, train=False)
+            result = evaluate(task, batches, trainer.precision)
+            metrics = {f"test/{name}": value for name, value in result.compute().items()}
+            self.recorder.scalars(trainer.progress.step, metrics)
+            self.recorder.event("test", metrics=metrics, **assembly.plain(result.details()))
+        self._write_samples()
+        self.recorder.sync()
+        latest = self.recorder.summary.get("metrics", {}) | metrics
+        self.recorder.state(metrics=latest, best=trainer.progress.best, seconds=trainer.progress.seconds)
+        self.recorder.event("finished", reason=outcome.reason, seconds=trainer.seconds, best=trainer.progress.best)
+        self.recorder.state(force=True, status="finished")
+
+    def _stopped(self, outcome: Outcome) -> None:
+        message = outcome.message
+        if message == "SIGUSR1":
+            message = requeue_in_slurm() or message
+        self.recorder.event("stopped", by=message, exit=outcome.exit_code, step=self.trainer.progress.step)
+        self.recorder.state(force=True, status="stopped")
+
+    def fail(self, message: str) -> None:
+        """The training failed; one line for people, the rest is in worker.log."""
+        self.recorder.event("failed", error=safe_text(message), exit=1)
+        self.recorder.state(force=True, status="failed", error=safe_text(message))
+
+    def refuse(self, error: UserError) -> None:
+        """The run cannot start: what was there before stays as it was."""
+        self.recorder.event("warning", kind="refused", message=safe_text(" ".join(error.lines)))
+        if self.before.get("step"):
+            self.run.write_state(self.before)
+        else:
+            self.fail(" ".join(error.lines))
+
+    def close(self) -> None:
+        """Let go of loader workers and files."""
+        trainer = getattr(self, "trainer", None)
+        if trainer is not None:
+            trainer.train.close()
+            trainer.val.close()
+        self.recorder.close()
+
+    def _write_samples(self) -> None:
+        """What a person would look at: a few samples of the test (or validation) part with the model's answers."""
+        part = self.parts.data.test or self.parts.data.val
+        batches = self._batches(part, train=False)
+        task, count = self.parts.task, self.preset.inspection.samples
+        batch = next(iter(batches.epoch(0)))
+        task.model.eval()
+
+        with torch.no_grad(), self.trainer.precision.autocast():
+            _, outputs = task.loss(batch, task.phases[0].name)
+        few = type(batch)(*(tensor[:count] for tensor in batch))
+        rows = task.samples(few, outputs[:count].float())
+        step = self.trainer.progress.step
+        path = self._write_json("samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)})
+        self.recorder.event("samples", step=step, path=path)
+
+    def _inspect(self, trainer: Trainer) -> str:
+        """Statistics of every layer on the first validation batch."""
+        batch = next(iter(trainer.val.epoch(0)))
+        step = trainer.progress.step
+        layers = inspect_layers(trainer.task, batch)
+        path = self._write_json("inspections", f"step-{step:08d}.json", {"step": step, "layers": layers})
+        self.recorder.event("inspection", step=step, path=path)
+        return path
+
+    def _write_json(self, folder: str, name: str, content: Any) -> str:
+        (self.run.path / folder).mkdir(mode=0o700, exist_ok=True)
+        write_atomic(self.run.path / folder / name, json.dumps(content).encode(), durable=False)
+        return f"{folder}/{name}"
+
+    def _write_description(self) -> None:
+        """The data's spec, needed to predict when the data is gone."""
+        facts = {"spec": self.spec.to_dict(), "fingerprint": fingerprint(self.device), "choices": self.choices}
+        self.run.write_json_atomic("run.json", self.about | facts)
+
+    def _remember(self, training: Training) -> None:
+        self.preset = self.preset.model_copy(update={"training": training})
+        write_atomic(self.run.preset_path, dump(self.preset).encode())
+
+    def _report(self, message: str) -> None:
+        print(message, flush=True)
+        self.recorder.event("progress", message=safe_text(message))
+
+    def _warn(self, message: str) -> None:
+        print(f"warning: {message}", flush=True)
+        self.recorder.event("warning", kind="run", message=safe_text(message))
+
+
+def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
+    """Train or resume a run in this process until it ends.
+
+    Args:
+        on_ready: called when nothing of the user's doing can keep the training from starting.
+
+    Returns:
+        0 done, 1 the training failed, 130 or 143 interrupted and saved.
+
+    Raises:
+        RunHeld: another process trains this run.
+        UserError: the run cannot start; nothing was trained.
+    """
+    run = RunDir(run.path.absolute())
+    with run.lock():
+        _go_to(_folder(_read_json(run.run_json_path).get("cwd")))
+        flags = Flags()
+        worker = Worker(run, flags)
+        try:
+            flags.install()
+            worker.prepare()
+            worker.resume()
+            on_ready()
+            return worker.train().exit_code
+        except UserError as error:
+            worker.refuse(error)
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            sys.stderr.flush()
+            worker.fail(f"{type(error).__name__}: {error}")
+            return 1
+        finally:
+            worker.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The detached worker's entry: what goes wrong before the first step reaches the launcher."""
+    (path,) = sys.argv[1:] if arguments is None else arguments
+    try:
+        return run(RunDir.open(Path(path)), on_ready=report_ready)
+    except RunHeld as error:
+        report_errors(error.lines)
+        return HELD
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        report_errors(error.lines)
+        return BAD_INPUT
+
+
+def _facts(preset: Preset) -> dict[str, Any]:
+    """The part of state.json that the preset says."""
+    return {
+        "status": "starting",
+        "preset": preset.source,
+        "model": preset.model.name,
+        "data": preset.data.name,
+        "epochs": preset.training.epochs,
+        "error": "",
+    }
+
+
+def _go_to(folder: Path | None) -> None:
+    """Relative paths in a preset mean the same files when the run is resumed from elsewhere."""
+    if folder is not None and folder.is_dir():
+        os.chdir(folder)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What another process wrote; nothing where it is damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _folder(path: object) -> Path | None:
+    return Path(path) if isinstance(path, str) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Two threads everywhere, so that timing and bitwise tests see the same machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    import torch
+
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with real data sets (DLTUI_TEST_DATA, or ``../shared/data`` beside the checkout); skips without it."""
+    folder = Path(os.environ.get("DLTUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("needs the folder of real data sets (set DLTUI_TEST_DATA)")
+    return folder

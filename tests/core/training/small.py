@@ -1,0 +1,124 @@
+"""A small but complete training: every random source, dropout and batch norm, in a few milliseconds a step."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcore.assembly import seed_everything
+from dlcore.control import ControlReader
+from dlcore.data.batches import Batches
+from dlcore.data.spec import DataSpec, Part, TensorPart
+from dlcore.events import EventReader, EventWriter
+from dlcore.preset import Checkpoint, Training
+from dlcore.run_dir import RunDir
+from dlcore.tasks.classification import Classification
+from dlcore.training import optimizers
+from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter
+from dlcore.training.ema import EMA
+from dlcore.training.precision import Precision
+from dlcore.training.recorder import Recorder
+from dlcore.training.schedules import Constant, Schedule
+from dlcore.training.signals import Flags
+from dlcore.training.trainer import Trainer
+
+SPEC = DataSpec(input="vector", input_shape=(6,), target="class", num_outputs=3, class_names=("a", "b", "c"))
+
+
+class Jitter:
+    """Augmentation: noise of each sample's own."""
+
+    def draw(self, count: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        return {"noise": torch.randn(count, 6, generator=generator) * 0.1}
+
+    def apply(self, inputs: torch.Tensor, params: dict[str, torch.Tensor]) -> torch.Tensor:
+        return inputs + params["noise"]
+
+
+def make_part(count: int = 40, seed: int = 0) -> TensorPart:
+    """(count, 6) inputs whose largest of the first three entries is the class."""
+    inputs = torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
+    return TensorPart(inputs, inputs[:, :3].argmax(1), augment=Jitter())
+
+
+def make_model() -> nn.Module:
+    """Dropout draws from torch's generator, batch norm keeps state beside the weights."""
+    return nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3))
+
+
+class StopAfter(Flags):
+    """Asks for the end after so many steps, as SIGTERM would."""
+
+    def __init__(self, step: Callable[[], int], steps: int) -> None:
+        self._step, self._steps = step, steps
+
+    @property
+    def raised(self) -> bool:  # type: ignore[override]
+        return self._step() + 1 >= self._steps
+
+    @property
+    def received(self) -> signal.Signals | None:  # type: ignore[override]
+        return signal.SIGTERM if self._step() >= self._steps else None
+
+
+def make_trainer(
+    runs: Path,
+    *,
+    name: str = "run",
+    stop_after: int = 0,
+    model: nn.Module | None = None,
+    schedule: Schedule | None = None,
+    train: Part | None = None,
+    workers: int = 0,
+    optimizer: Callable[..., torch.optim.Optimizer] = optimizers.adamw,
+    **training: Any,
+) -> Trainer:
+    """A trainer over its run directory, which is opened again where it exists."""
+    section = Training(**{"epochs": 3, "batch_size": 8, "record_seconds": 0.001, **training})
+    run = RunDir.open(runs / name) if (runs / name).exists() else RunDir.create(runs, name, "small")
+    seed_everything(section.seed)
+    task = Classification(model or make_model(), SPEC)
+    recorder = Recorder(run, EventWriter(run.path / "events.jsonl"), seconds=section.record_seconds)
+    train = train or make_part()
+    kind = {"seed": section.seed, "device": "cpu", "workers": workers}
+    trainer = Trainer(
+        task,
+        Batches(train, section.batch_size, shuffle=True, train=True, **kind),
+        Batches(make_part(24, seed=1), 24, shuffle=False, train=False, **kind),
+        {"main": optimizer([task.model])},
+        schedule or Constant(),
+        training=section,
+        checkpoint=Checkpoint(),
+        precision=Precision(section.precision if section.precision != "auto" else "fp32", torch.device("cpu")),
+        ema=EMA(task.model, section.ema) if section.ema else None,
+        recorder=recorder,
+        saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=_raise, retries=0),
+        control=ControlReader(run.path / "control.jsonl", start_at_end=True),
+        flags=Flags(),
+        inspect=lambda trainer: "inspections/none.json",
+    )
+    if stop_after:
+        trainer.flags = StopAfter(lambda: trainer.progress.step, stop_after)
+    return trainer
+
+
+def final_state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """Everything that must come out bitwise equal."""
+    state = {f"model.{k}": v.clone() for k, v in trainer.task.model.state_dict().items()}
+    if trainer.ema is not None:
+        state |= {f"ema.{k}": v.clone() for k, v in trainer.ema.average.items()}
+    return state
+
+
+def events(trainer: Trainer, kind: str) -> list[dict[str, Any]]:
+    """The run's events of one kind."""
+    return [e for e in EventReader(trainer.recorder.run.path / "events.jsonl").read() if e["event"] == kind]
+
+
+def _raise(message: str) -> None:
+    raise AssertionError(message)
