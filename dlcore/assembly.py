@@ -89,7 +89,9 @@ def require_fit(entry: Entry, spec: DataSpec) -> None:
     """
     if entry.inputs and spec.input not in entry.inputs:
         wanted = " or ".join(entry.inputs)
-        raise UserError(f"model '{entry.name}' takes inputs of kind {wanted}, but the data has '{spec.input}'.")
+        raise UserError(
+            f"model '{entry.name}' takes inputs of kind {wanted}, but the data has '{spec.input}'."
+        )
 
 
 def seed_everything(seed: int) -> None:

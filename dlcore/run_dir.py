@@ -24,7 +24,7 @@ from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode, plain
 from dlcore.run_listing import MARKS, list_runs, marks, resolve
 from dlcore.run_lock import RunHeld, RunLock, is_locked
-from dlcore.run_summary import RunSummary, summarise
+from dlcore.run_summary import RunSummary, created, summarise
 from dlcore.text_safety import safe_text
 
 __all__ = ["RunDir", "RunHeld", "RunLock", "RunSummary", "data_folder", "list_runs", "runs_folder", "slug"]
@@ -140,10 +140,10 @@ class RunDir:
         Raises:
             UserError: the name is taken or has no letter or digit, or the folder cannot be written.
         """
-        created = time.time()
+        now = time.time()
         if name is not None and not slug(name):
             raise UserError(f"run name '{safe_text(name, limit=60)}' needs letters a-z or digits")
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(created))
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
         wanted = f"{stamp}-{slug(Path(preset_name).stem) or 'run'}" if name is None else slug(name)
         try:
             runs.mkdir(parents=True, exist_ok=True)
@@ -151,8 +151,8 @@ class RunDir:
         except OSError as error:
             raise _unwritable(runs, error) from error
         try:
-            run.write_state({"status": "starting", "preset": preset_name, "created": created})
-            about = {"name": run.name, "created": created, "preset": preset_name, "command": sys.argv}
+            run.write_state({"status": "starting", "preset": preset_name, "created": now})
+            about = {"name": run.name, "created": now, "preset": preset_name, "command": sys.argv}
             run.write_json_atomic("run.json", about)
             for folder in _FOLDERS:
                 (run.path / folder).mkdir(mode=0o700)
@@ -245,7 +245,7 @@ class RunDir:
         """
         state = dict(values)
         if "created" not in state:
-            state["created"] = self.summary().created
+            state["created"] = created(str(self.path), self.name)
         self.write_json_atomic("state.json", state, durable=False)
 
     def remove(self) -> None:

@@ -84,6 +84,13 @@ def _unknown(runs: Path, reference: str, names: list[str]) -> UserError:
 def _folders(runs: Path) -> list[str]:
     try:
         with os.scandir(runs) as entries:
-            return [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir()]
+            return [entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry)]
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that points to itself
+        return False

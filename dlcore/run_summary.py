@@ -95,7 +95,7 @@ def summarise(folder: str, name: str) -> RunSummary | None:
     else:
         values["status"] = status
     if not values.get("created"):
-        values["created"] = _created(folder, name)
+        values["created"] = created(folder, name)
     shown = name if name.isprintable() else safe_text(name)
     return RunSummary(shown, Path(folder), damaged=damaged, **values)
 
@@ -176,11 +176,12 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _created(folder: str, name: str) -> float:
-    """When a run was made, where its state does not say: from run.json, else from the time in its name."""
-    made = _number((_read_json(f"{folder}/run.json") or {}).get("created"))
-    if made is not None:
-        return float(made)
+def created(folder: str, name: str) -> float:
+    """When a run was made, Unix seconds: as it says itself, else from the time in its name, else 0."""
+    for file in ("run.json", "state.json"):
+        said = _number((_read_json(f"{folder}/{file}") or {}).get("created"))
+        if said:
+            return said
     try:
         return time.mktime(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
     except (ValueError, OverflowError):

@@ -93,7 +93,9 @@ class Worker:
             parts.model.compile()
         self.trainer = self._make_trainer(precision)
         if self.trainer.monitor.partition("/")[0] != "val":
-            raise UserError(f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'.")
+            raise UserError(
+                f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'."
+            )
         self._write_description()
 
     def _make_trainer(self, precision: str) -> Trainer:
@@ -143,7 +145,9 @@ class Worker:
         )
         if differs:
             changed = ", ".join(f"{name} {then} -> {now}" for name, (then, now) in differs.items())
-            self._warn(f"The environment differs ({changed}): the run goes on equally well, but not bit for bit.")
+            self._warn(
+                f"The environment differs ({changed}): the run goes on equally well, but not bit for bit."
+            )
 
     def train(self) -> Outcome:
         """Train to an end, test with the best weights, and say how it went."""
@@ -189,7 +193,9 @@ class Worker:
         self.recorder.sync()
         latest = self.recorder.summary.get("metrics", {}) | metrics
         self.recorder.state(metrics=latest, best=trainer.progress.best, seconds=trainer.progress.seconds)
-        self.recorder.event("finished", reason=outcome.reason, seconds=trainer.seconds, best=trainer.progress.best)
+        self.recorder.event(
+            "finished", reason=outcome.reason, seconds=trainer.seconds, best=trainer.progress.best
+        )
         self.recorder.state(force=True, status="finished")
 
     def _stopped(self, outcome: Outcome) -> None:
@@ -233,7 +239,9 @@ class Worker:
         few = type(batch)(*(tensor[:count] for tensor in batch))
         rows = task.samples(few, outputs[:count].float())
         step = self.trainer.progress.step
-        path = self._write_json("samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)})
+        path = self._write_json(
+            "samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)}
+        )
         self.recorder.event("samples", step=step, path=path)
 
     def _inspect(self, trainer: Trainer) -> str:
@@ -252,7 +260,11 @@ class Worker:
 
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""
-        facts = {"spec": self.spec.to_dict(), "fingerprint": fingerprint(self.device), "choices": self.choices}
+        facts = {
+            "spec": self.spec.to_dict(),
+            "fingerprint": fingerprint(self.device),
+            "choices": self.choices,
+        }
         self.run.write_json_atomic("run.json", self.about | facts)
 
     def _remember(self, training: Training) -> None:

@@ -92,12 +92,13 @@ def _category(
 ) -> tuple[Column | None, str]:
     fitted = fit_category(name, values, missing)
     count = len(fitted["values"])
-    if count > max_categories and not keep:
-        return None, (
-            f"column {name!r} has {count:,} different texts in {len(values):,} training rows, more than "
-            f"max_categories = {max_categories}, and is left out"
-        )
     known = sum(not is_missing(value, missing) for value in values)
+    if not keep and (count > max_categories or (known >= MIN_ROWS_FOR_IDS and count > known / 2)):
+        more = f", more than max_categories = {max_categories}," if count > max_categories else ""
+        return None, (
+            f"column {name!r} has {count:,} different texts in {len(values):,} training rows{more} "
+            "and is left out; add it to keep to use it"
+        )
     if count == 0 or (count == 1 and known == len(values)):
         what = "the same" if count else "empty"
         return None, f"column {name!r} is {what} in every training row and is left out"

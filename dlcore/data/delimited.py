@@ -71,12 +71,12 @@ def read_table(
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UserError(f'delimiter must be one character, "tab" or "auto", got {delimiter!r}')
     rows, lines = _rows(path, text, delimiter)
+    if len(rows) < 2 and header != "no":
+        raise UserError(f"{path} has no rows below its first line")
     named = header == "yes" or (header == "auto" and looks_like_header(rows[: SAMPLE_ROWS + 1]))
     names = _unique(rows[0]) if named else [f"column_{position}" for position in range(len(rows[0]))]
     if named:
         rows, lines = rows[1:], lines[1:]
-    if not rows:
-        raise UserError(f"{path} has a header and no rows")
     columns = tuple([cell.strip() for cell in column] for column in zip(*rows, strict=True))
     return TextTable(tuple(names), columns, lines, named)
 

@@ -190,7 +190,7 @@ def _classes(name: str, cells: Sequence[str], classes: list[str], path: Path) ->
             f"target {name!r} of {path} is {classes[0]!r} in every row: there is nothing to learn; "
             "choose another column as target"
         )
-    if len(classes) > min(MAX_CLASSES, len(cells) // 2):
+    if len(classes) > min(MAX_CLASSES, max(2, len(cells) // 2)):
         raise UserError(
             f"target {name!r} of {path} has {len(classes):,} different values in {len(cells):,} rows, "
             'too many for classes: choose another column as target, or set kind = "number" if it is one'

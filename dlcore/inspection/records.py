@@ -39,6 +39,7 @@ class Row:
         shared: its parameters that an earlier row has counted: a module used again, or tied weights.
         flops: floating-point operations of the call, a multiply-add counted as 2.
         activation_bytes: what it keeps for the backward pass beyond what earlier rows keep; 0 in evaluation.
+        gradient_bytes: of the gradients of its inputs and outputs, alive together while backward passes it.
         reused: the same module was called before.
     """
 
@@ -52,6 +53,7 @@ class Row:
     shared: int
     flops: int
     activation_bytes: int
+    gradient_bytes: int
     reused: bool
 
 

@@ -70,7 +70,12 @@ class Classification(Task):
         """Label, prediction and probabilities of every sample."""
         probabilities = class_probabilities(outputs).tolist()
         return [
-            {"index": int(index), "target": int(target), "prediction": max(range(len(p)), key=p.__getitem__), "probabilities": p}
+            {
+                "index": int(index),
+                "target": int(target),
+                "prediction": max(range(len(p)), key=p.__getitem__),
+                "probabilities": p,
+            }
             for index, target, p in zip(batch.index, batch.targets, probabilities, strict=True)
         ]
 

@@ -45,7 +45,10 @@ class Regression(Task):
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
         """Mean loss, (), on the standardised scale, and predictions, (batch, outputs), in the data's units."""
         if self.scale.device != batch.targets.device:
-            self.scale, self.offset = self.scale.to(batch.targets.device), self.offset.to(batch.targets.device)
+            self.scale, self.offset = (
+                self.scale.to(batch.targets.device),
+                self.offset.to(batch.targets.device),
+            )
         standardised = self.model(batch.inputs)
         goal = (batch.targets - self.offset) / self.scale
         loss = self._loss(standardised, goal.to(standardised.dtype), **self._options)
@@ -59,7 +62,9 @@ class Regression(Task):
         """True and predicted numbers of every sample."""
         return [
             {"index": int(index), "target": target, "prediction": prediction}
-            for index, target, prediction in zip(batch.index, batch.targets.tolist(), outputs.tolist(), strict=True)
+            for index, target, prediction in zip(
+                batch.index, batch.targets.tolist(), outputs.tolist(), strict=True
+            )
         ]
 
 
@@ -78,7 +83,9 @@ class RegressionMetrics(Metrics):
             self._origin = targets.mean(0)
         errors, shifted = outputs.double() - targets, targets - self._origin
         losses = loss.detach().double().expand(errors.shape[1]) * len(errors)
-        sums = torch.stack([errors.abs().sum(0), errors.square().sum(0), shifted.sum(0), shifted.square().sum(0), losses])
+        sums = torch.stack(
+            [errors.abs().sum(0), errors.square().sum(0), shifted.sum(0), shifted.square().sum(0), losses]
+        )
         self._sums = sums if self._sums is None else self._sums + sums
         self._count += len(errors)
 

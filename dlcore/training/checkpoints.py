@@ -66,7 +66,11 @@ class Checkpoint:
 
     def weights(self, *, averaged: bool = True, device: str = "cpu") -> dict[str, Tensor]:
         """The weights to use: the averaged ones where there are any, else the raw ones."""
-        name = "ema.safetensors" if averaged and "ema.safetensors" in self.manifest["files"] else "model.safetensors"
+        name = (
+            "ema.safetensors"
+            if averaged and "ema.safetensors" in self.manifest["files"]
+            else "model.safetensors"
+        )
         return load_file(self.path / name, device=device)
 
     def trainer(self) -> dict[str, Any]:
@@ -138,7 +142,9 @@ class CheckpointFolder:
             for stem, tensors in snapshot.weights.items():
                 _write_synced(temporary / f"{stem}.safetensors", lambda p, t=tensors: save_file(t, p))
             _write_synced(temporary / "trainer.pt", lambda p: torch.save(snapshot.trainer, p))
-            files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(temporary.iterdir())}
+            files = {
+                p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(temporary.iterdir())
+            }
             fsync_dir(temporary)
             temporary.rename(final)
             fsync_dir(self.path)
@@ -213,7 +219,11 @@ class CheckpointWriter:
         for attempt in range(self._retries + 1):
             try:
                 return self.folder.write(snapshot)
-            except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+            except (
+                OSError,
+                SafetensorError,
+                RuntimeError,
+            ) as error:  # torch.save reports a full disk as RuntimeError
                 reason = error
                 time.sleep(0.05 * 2**attempt)
         free = shutil.disk_usage(self.folder.path.parent).free

@@ -70,7 +70,12 @@ def _inspect(trainer: Trainer, command: Command) -> Answer:
 
 def _lr(trainer: Trainer, command: Command) -> Answer:
     value = command.value
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value <= 0:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
         return False, "The learning rate must be a finite number above 0."
     progress = trainer.progress
     group = next(iter(trainer.optimizers.values())).param_groups[0]

@@ -156,7 +156,13 @@ def muon(
         adam_lr: learning rate of everything that is not a hidden matrix.
         adam_betas: Adam's memories for those.
     """
-    apart = {id(p) for m in modules for layer in m.modules() if isinstance(layer, nn.Embedding) for p in layer.parameters()}
+    apart = {
+        id(p)
+        for m in modules
+        for layer in m.modules()
+        if isinstance(layer, nn.Embedding)
+        for p in layer.parameters()
+    }
     # The output layer is the last matrix a module declares: its rows are classes, not directions.
     apart |= {id(matrices[-1]) for m in modules if (matrices := [p for p in m.parameters() if p.ndim >= 2])}
     parameters = list(_parameters(modules))

@@ -31,10 +31,16 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
-            raise UserError("training.device is 'cuda', but this machine shows no CUDA GPU; use 'cpu' or 'auto'.")
+            raise UserError(
+                "training.device is 'cuda', but this machine shows no CUDA GPU; use 'cpu' or 'auto'."
+            )
         if (device.index or 0) >= count:
-            raise UserError(f"training.device is '{wanted}', but there are only {count} GPUs, numbered from 0.")
-        device = torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
+            raise UserError(
+                f"training.device is '{wanted}', but there are only {count} GPUs, numbered from 0."
+            )
+        device = torch.device(
+            "cuda", device.index if device.index is not None else torch.cuda.current_device()
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("training.device is 'mps', but this machine shows no Apple GPU; use 'cpu' or 'auto'.")
     return device, "asked for"

@@ -34,7 +34,12 @@ class Recorder:
     """
 
     def __init__(
-        self, run: RunDir, events: EventWriter, *, seconds: float, clock: Callable[[], float] = time.perf_counter
+        self,
+        run: RunDir,
+        events: EventWriter,
+        *,
+        seconds: float,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.run, self.events, self.clock = run, events, clock
         self.seconds = seconds
@@ -131,4 +136,7 @@ class Recorder:
     def _give_up(self, error: OSError) -> None:
         if not self._broken:
             self._broken = True
-            print(f"warning: the run directory cannot be written ({error}); training goes on, curves may have gaps.", flush=True)
+            print(
+                f"warning: the run directory cannot be written ({error}); training goes on, curves may have gaps.",
+                flush=True,
+            )

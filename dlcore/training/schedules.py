@@ -170,7 +170,12 @@ class Plateau(Schedule):
     """
 
     def __init__(
-        self, *, patience: CountOrZero = 3, gamma: Share = 0.1, min_delta: NonNegative = 0.0, min_factor: Share = 1e-4
+        self,
+        *,
+        patience: CountOrZero = 3,
+        gamma: Share = 0.1,
+        min_delta: NonNegative = 0.0,
+        min_factor: Share = 1e-4,
     ) -> None:
         self.patience, self.gamma, self.min_delta, self.min_factor = patience, gamma, min_delta, min_factor
         self.current, self.best, self.waited = 1.0, math.inf, 0

@@ -50,7 +50,9 @@ class Stepper:
         add_loss: Callable[[str, Tensor], None],
     ) -> None:
         self.task, self.training, self.precision, self.ema = task, training, precision, ema
-        self.phases = [(p.name, _curve(p.name), optimizers[p.name], trainable(p.modules)) for p in task.phases]
+        self.phases = [
+            (p.name, _curve(p.name), optimizers[p.name], trainable(p.modules)) for p in task.phases
+        ]
         self.pieces, self.skipped = 1, 0
         self.observed: tuple[Tensor, Tensor, Batch] | None = None
         self._stopwatch, self._add_loss = stopwatch, add_loss

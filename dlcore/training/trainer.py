@@ -340,7 +340,9 @@ class Trainer:
 
     def _checkpoint_due(self) -> bool:
         every, progress = self.checkpoint, self.progress
-        if not progress.batch and (progress.epoch % every.every_epochs == 0 or progress.epoch >= self.training.epochs):
+        if not progress.batch and (
+            progress.epoch % every.every_epochs == 0 or progress.epoch >= self.training.epochs
+        ):
             return True
         if self.training.max_steps and progress.step >= self.training.max_steps:
             return True
@@ -371,7 +373,11 @@ class Trainer:
         Nothing is saved: the last finite checkpoint stays the last.
         """
         progress = self.progress
-        first = [progress.step - len(v) + 1 + int((~np.isfinite(v)).argmax()) for v in losses.values() if not np.isfinite(v).all()]
+        first = [
+            progress.step - len(v) + 1 + int((~np.isfinite(v)).argmax())
+            for v in losses.values()
+            if not np.isfinite(v).all()
+        ]
         if not first and math.isfinite(grad_norm):
             return False
         what, step = ("loss", min(first)) if first else ("gradient", progress.step)
@@ -380,8 +386,12 @@ class Trainer:
         batch = next(iter(self.train.epoch(progress.epoch, start=start)))
         layer = first_nonfinite_layer(self.task, batch, self.task.phases[0].name)
         epoch = progress.epoch + 1
-        self.recorder.event("nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=batch.index.tolist())
+        self.recorder.event(
+            "nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=batch.index.tolist()
+        )
         where = f", first seen in {layer}" if layer else ""
         advice = "try a smaller optimizer.lr or training.clip_norm = 1.0"
-        self.outcome = Outcome("failed", 1, f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}.")
+        self.outcome = Outcome(
+            "failed", 1, f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}."
+        )
         return True

@@ -1,35 +1,15 @@
 from __future__ import annotations
 
 import errno
-import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dlcore import atomic
 from dlcore.atomic import sweep, write_atomic
+from tests.core.support import largest_file, names_in
 
 MEGABYTE = 1 << 20
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Writes beyond ``size`` bytes fail, as on a full disk: first short, then with an error."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def overwrite(path: Path, data: bytes) -> None:
-    """Writes a new file: ext4 flushes one that is truncated and rewritten, which takes 2 ms."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -39,7 +19,7 @@ def test_content_and_mode(tmp_path: Path, durable: bool) -> None:
     write_atomic(path, b"new", durable=durable)
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(tmp_path) == ["file"]
+    assert names_in(tmp_path) == ["file"]
 
 
 def test_full_disk_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
@@ -49,7 +29,7 @@ def test_full_disk_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
         write_atomic(path, bytes(2 * MEGABYTE))
     assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert names_in(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("step", ["flush", "write_all", "rename"])
@@ -65,7 +45,7 @@ def test_failure_at_any_step_leaves_the_old_file(
     with pytest.raises(OSError):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert names_in(tmp_path) == ["file"]
 
 
 def test_content_is_on_the_disk_before_it_takes_the_name(
@@ -89,4 +69,4 @@ def test_sweep_removes_temporaries_and_nothing_else(tmp_path: Path) -> None:
     for name in (".state.json.12-ab.tmp", "state.json", "notes.tmp", ".hidden"):
         (tmp_path / name).touch()
     assert sweep(tmp_path) == 1
-    assert sorted(os.listdir(tmp_path)) == [".hidden", "notes.tmp", "state.json"]
+    assert names_in(tmp_path) == [".hidden", "notes.tmp", "state.json"]

@@ -114,5 +114,5 @@ def test_nothing_new_costs_one_stat(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_sending_into_a_missing_run_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot tell .*missing"):
+    with pytest.raises(UserError, match=r"cannot tell .*missing"):
         send(tmp_path / "missing", "pause")

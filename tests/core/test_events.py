@@ -11,7 +11,7 @@ import pytest
 
 from dlcore.events import EventReader, EventWriter
 from dlcore.json_lines import LINE_LIMIT, LineReader
-from tests.core.test_atomic import largest_file, overwrite
+from tests.core.support import largest_file, overwrite
 
 
 def written(path: Path, count: int = 5) -> list[dict[str, object]]:
@@ -120,7 +120,7 @@ def test_replaced_file_is_read_from_its_start(tmp_path: Path) -> None:
     reader = EventReader(path)
     reader.read()
     (tmp_path / "other").write_bytes(b'{"seq":1,"event":"new"}\n')
-    os.replace(tmp_path / "other", path)
+    (tmp_path / "other").replace(path)
     assert [event["event"] for event in reader.read()] == ["new"]
 
 

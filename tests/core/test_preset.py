@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -185,9 +186,7 @@ seed = 2020-01-01
 
 class TestUserBuilders:
     def test_are_found_beside_the_preset(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(
-            "sys.path", list(dlcore.preset.__path__ if hasattr(dlcore.preset, "__path__") else [])
-        )
+        monkeypatch.setattr("sys.path", list(sys.path))
         (tmp_path / "net.py").write_text("def net(spec, *, width: int = 3): return width")
         (tmp_path / "mine.toml").write_text(HEAD.replace("cnn", "net.py:net"))
         preset = load(tmp_path / "mine.toml", builders=True, registries=REGISTRIES)

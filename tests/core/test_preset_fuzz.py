@@ -77,18 +77,25 @@ FORM = re.compile(
 
 
 def answer(text: str, overrides: Sequence[str] = ()) -> None:
-    """Loads with and without builders; both must answer in the right form, and what loads must load again."""
+    """Loads with and without builders; each time the answer must be in the right form, and quick."""
     for builders in (False, True):
-        started = time.process_time()
-        try:
-            preset = loads(text, "x.toml", overrides, builders=builders, registries=REGISTRIES)
-        except PresetError as error:
-            assert error.lines
-            for line in error.lines:
-                assert FORM.match(line) and line == safe_text(line), line
-        else:
-            assert loads(dump(preset), "y.toml", builders=builders, registries=REGISTRIES) == preset
-        assert time.process_time() - started < 1
+        # The quicker of two, because the first may have waited for the garbage of all examples before it.
+        if seconds_to_answer(text, overrides, builders) > 1:
+            assert seconds_to_answer(text, overrides, builders) < 1
+
+
+def seconds_to_answer(text: str, overrides: Sequence[str], builders: bool) -> float:
+    """Checks the form of one answer; what loads must load again from what is written of it."""
+    started = time.process_time()
+    try:
+        preset = loads(text, "x.toml", overrides, builders=builders, registries=REGISTRIES)
+    except PresetError as error:
+        assert error.lines
+        for line in error.lines:
+            assert FORM.match(line) and line == safe_text(line), line
+    else:
+        assert loads(dump(preset), "y.toml", builders=builders, registries=REGISTRIES) == preset
+    return time.process_time() - started
 
 
 scalars = st.one_of(

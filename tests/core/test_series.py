@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcore import series
 from dlcore.series import Series, SeriesFollower, SeriesWriter, decimate
-from tests.core.test_atomic import largest_file, overwrite
+from tests.core.support import largest_file, names_in, overwrite
 
 NOW = 1_763_680_502.25
 SIZE = 24
@@ -87,7 +86,7 @@ def test_nothing_is_written_before_the_flush(tmp_path: Path) -> None:
 def test_bad_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="bad metric name"):
         SeriesWriter(tmp_path).append(name, 1, NOW, 0.0)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("steps", [[-1], [10**13], [[1, 2]], [1, 2, 3]])

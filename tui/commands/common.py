@@ -1,4 +1,4 @@
-"""What the verbs share: errors as plain sentences on stderr, JSON that every parser reads, colour if wanted."""
+"""What the verbs share: plain sentences for errors, JSON that every parser reads, colour if wanted."""
 
 from __future__ import annotations
 

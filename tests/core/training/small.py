@@ -1,4 +1,4 @@
-"""A small but complete training: every random source, dropout and batch norm, in a few milliseconds a step."""
+"""A small but complete training: every random source, dropout and batch norm, milliseconds a step."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def make_trainer(
         schedule or Constant(),
         training=section,
         checkpoint=Checkpoint(),
-        precision=Precision(section.precision if section.precision != "auto" else "fp32", torch.device("cpu")),
+        precision=Precision(
+            section.precision if section.precision != "auto" else "fp32", torch.device("cpu")
+        ),
         ema=EMA(task.model, section.ema) if section.ema else None,
         recorder=recorder,
         saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=_raise, retries=0),

@@ -111,7 +111,9 @@ DROPPED = {
     "progress.batch": lambda state: state["progress"].update(batch=0),
     "progress.epoch": lambda state: state["progress"].update(epoch=0),
     "progress.step": lambda state: state["progress"].update(step=0),
-    "progress.best": lambda state: state["progress"].update(best={"metric": "val/accuracy", "value": 2.0, "epoch": 1}),
+    "progress.best": lambda state: state["progress"].update(
+        best={"metric": "val/accuracy", "value": 2.0, "epoch": 1}
+    ),
     "progress.lr_scale": lambda state: state["progress"].update(lr_scale=1.0),
     "optimizers": lambda state: state["optimizers"]["main"]["state"].clear(),
     "schedule": lambda state: state["schedule"].update(current=1.0),
@@ -166,7 +168,9 @@ def test_raised_epochs_take_effect(tmp_path: Path) -> None:
     restore(longer, CheckpointFolder(tmp_path / "run" / "checkpoints").newest())
     assert longer.fit().reason == "epochs"
     assert longer.progress.epoch == 4
-    assert_same(final_state(longer), {k: v for k, v in uninterrupted(tmp_path, epochs=4).items() if k != "best"})
+    assert_same(
+        final_state(longer), {k: v for k, v in uninterrupted(tmp_path, epochs=4).items() if k != "best"}
+    )
 
 
 def test_raised_patience_takes_effect(tmp_path: Path) -> None:
