@@ -50,8 +50,7 @@ def write_atomic(
         if durable:
             fsync_dir(target.parent)
     except OSError as error:
-        error.filename, error.filename2 = str(target), None
-        raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:

@@ -224,7 +224,7 @@ class _Builders:
         """Says which section has an unknown key that is like none beside it, such as ``training.lr``."""
         owners = {section: allowed_keys((section,)) for section in FIXED}
         owners |= {section: [field.name for field in entry.fields] for section, entry in entries.items()}
-        for place, message in self.faults.messages.items():
+        for place, message in list(self.faults.messages.items()):
             if message.startswith("unknown key") and "did you mean" not in message:
                 for section, keys in owners.items():
                     if place[-1] in keys and len(place) == 2:

@@ -27,6 +27,7 @@ from dlcore.text_safety import safe_text
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 _HINT_BYTES = 4096
+_SIGN_SECONDS = 2.0
 _held: set[int] = set()  # descriptors of this process's lock files
 _forks_watched = False
 
@@ -116,7 +117,7 @@ class RunLock:
 def is_locked(path: str | os.PathLike[str]) -> bool:
     """Whether any process, this one included, holds the lock; never waits and never raises."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang
     except OSError:
         return False
     try:
@@ -128,10 +129,11 @@ def is_locked(path: str | os.PathLike[str]) -> bool:
 def read_holder(path: str | os.PathLike[str]) -> Holder | None:
     """What the lock's last holder wrote about itself; None when nothing readable."""
     try:
-        with Path(path).open("rb") as file:
-            hint = decode(file.read(_HINT_BYTES).split(b"\n")[0])
-        if hint is None:
-            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            hint = decode(os.read(descriptor, _HINT_BYTES).split(b"\n")[0]) or {}
+        finally:
+            os.close(descriptor)
         started = hint.get("started")
         holder = Holder(
             int(hint["pid"]),
@@ -186,10 +188,12 @@ def _is_exclusive(descriptor: int) -> bool:
 
 def _await_hint(path: Path) -> Holder | None:
     """The holder's hint; one that has just won may need a moment to write it over its predecessor's."""
-    deadline = time.monotonic() + 0.5
+    deadline = time.monotonic() + _SIGN_SECONDS
     while True:
         holder = read_holder(path)
-        if (holder is not None and holder.is_running_here()) or time.monotonic() > deadline:
+        if holder is not None and (holder.host != socket.gethostname() or holder.is_running_here()):
+            return holder
+        if time.monotonic() > deadline:
             return holder
         time.sleep(0.005)
 

@@ -50,9 +50,9 @@ def pack(steps: ArrayLike, times: ArrayLike, values: ArrayLike) -> bytes:
 def map_records(path: Path, start: int = 0) -> Records:
     """Whole records from a position on, mapped, not read; none when the file is missing or has no more."""
     try:
-        with path.open("rb") as file:
-            count = path.stat().st_size // RECORD.itemsize - start
-            if count > 0:
+        count = path.stat().st_size // RECORD.itemsize - start
+        if count > 0:  # never so for what cannot be mapped: a FIFO, a device
+            with path.open("rb") as file:
                 mapped = np.memmap(file, RECORD, "r", offset=start * RECORD.itemsize, shape=(count,))
                 return np.asarray(mapped)
     except (OSError, ValueError):  # unreadable, or replaced by something shorter just now

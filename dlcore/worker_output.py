@@ -56,10 +56,12 @@ def keeper_command() -> list[str]:
 def log_tail(path: str | os.PathLike[str], lines: int = 12) -> list[str]:
     """The last lines that are not empty, safe to print; reads at most 64 KB. None when there is no log."""
     try:
+        size = Path(path).stat().st_size
+        if size == 0:  # nothing yet, or a FIFO, which would hang
+            return []
         with Path(path).open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
             file.seek(max(size - _TAIL_BYTES, 0))
-            text = file.read().decode("utf-8", "backslashreplace")
+            text = file.read(_TAIL_BYTES).decode("utf-8", "backslashreplace")
     except OSError:
         return []
     filled = [line.rstrip() for line in text.split("\n") if line.strip()]

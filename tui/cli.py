@@ -101,7 +101,7 @@ def check(preset: Preset, sets: Sets = None, json: Json = False) -> None:
     """Check a preset without training: shapes, parameters, memory."""
     from tui.commands import check as command
 
-    command.check(preset, sets or [], as_json=json)
+    raise typer.Exit(command.check(preset, sets or [], as_json=json))
 
 
 @app.command(epilog=_examples("dltui resume", "dltui resume digits-cnn-2 --set training.epochs=40"))

@@ -50,7 +50,7 @@ def choose_columns(
             if codes is not None and gives_away(values, codes[train], missing):
                 note = (
                     f"column {name!r} alone tells the target of every training row; "
-                    "add it to drop if it is the answer in other words"
+                    "add it to data.drop if it is the answer in other words"
                 )
         if note:
             notes.append(note)
@@ -71,7 +71,7 @@ def gives_away(values: Sequence[str], codes: NDArray[Any], missing: frozenset[st
 
 def _number(name: str, numbers: Numbers, train: NDArray[np.int64], keep: bool) -> tuple[Column | None, str]:
     if _counts_rows(numbers) and not keep:
-        return None, f"column {name!r} only numbers the rows and is left out; add it to keep to use it"
+        return None, f"column {name!r} only numbers the rows and is left out; add it to data.keep to use it"
     fitted = fit_number(name, numbers[train])
     if fitted is None:
         what = "empty" if np.isnan(numbers[train]).all() else "the same"
@@ -94,10 +94,10 @@ def _category(
     count = len(fitted["values"])
     known = sum(not is_missing(value, missing) for value in values)
     if not keep and (count > max_categories or (known >= MIN_ROWS_FOR_IDS and count > known / 2)):
-        more = f", more than max_categories = {max_categories}," if count > max_categories else ""
+        more = f", more than data.max_categories = {max_categories}," if count > max_categories else ""
         return None, (
             f"column {name!r} has {count:,} different texts in {len(values):,} training rows{more} "
-            "and is left out; add it to keep to use it"
+            "and is left out; add it to data.keep to use it"
         )
     if count == 0 or (count == 1 and known == len(values)):
         what = "the same" if count else "empty"
@@ -112,5 +112,5 @@ def _nearly_numbers(name: str, column: Sequence[str], missing: frozenset[str], d
         return ""
     return (
         f"column {name!r} is left out: all but {texts.total():,} of its cells are numbers; "
-        f"list {', '.join(repr(text) for text, _ in texts.most_common(3))} under missing to use it"
+        f"list {', '.join(repr(text) for text, _ in texts.most_common(3))} under data.missing to use it"
     )

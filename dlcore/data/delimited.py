@@ -21,8 +21,8 @@ BYTES_PER_BYTE = 12  # measured: cells as Python texts take up to this much memo
 NOT_TEXT = {
     b"PK\x03\x04": "looks like a spreadsheet or zip file: save it as CSV first",
     b"\x1f\x8b": "is gzip-compressed: unpack it first",
-    b"\xff\xfe": 'looks like UTF-16 text: set encoding = "utf-16"',
-    b"\xfe\xff": 'looks like UTF-16 text: set encoding = "utf-16"',
+    b"\xff\xfe": 'looks like UTF-16 text: set data.encoding = "utf-16"',
+    b"\xfe\xff": 'looks like UTF-16 text: set data.encoding = "utf-16"',
 }
 
 
@@ -69,7 +69,7 @@ def read_table(
     elif delimiter in ("tab", "\\t"):
         delimiter = "\t"
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UserError(f'delimiter must be one character, "tab" or "auto", got {delimiter!r}')
+        raise UserError(f'data.delimiter must be one character, "tab" or "auto", got {delimiter!r}')
     rows, lines = _rows(path, text, delimiter)
     if len(rows) < 2 and header != "no":
         raise UserError(f"{path} has no rows below its first line")
@@ -142,19 +142,21 @@ def _decode(path: Path, encoding: str) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except LookupError:
         raise UserError(
-            f'unknown encoding "{encoding}"; common ones are utf-8, cp1252, latin-1, utf-16'
+            f'unknown data.encoding "{encoding}"; common ones are utf-8, cp1252, latin-1, utf-16'
         ) from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{path} is not {encoding} text: byte 0x{raw[error.start]:02x} at position {error.start:,} "
-            f'(line {line:,}); set encoding, for example encoding = "cp1252"'
+            f'(line {line:,}); set data.encoding, for example data.encoding = "cp1252"'
         ) from None
     except UnicodeError as error:
-        raise UserError(f"{path} is not {encoding} text: {error}; set encoding to the file's own") from None
+        raise UserError(
+            f"{path} is not {encoding} text: {error}; set data.encoding to the file's own"
+        ) from None
     if "\0" in text[:1_000_000]:
         raise UserError(
-            f'{path} holds zero bytes: it is not a text file, or in an encoding such as encoding = "utf-16"'
+            f'{path} holds zero bytes: it is no text file, or needs another data.encoding, such as "utf-16"'
         )
     if not text.strip():
         raise UserError(f"{path} is empty")
@@ -170,9 +172,10 @@ def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[
         for row in reader:
             if row:
                 if rows and len(row) != len(rows[0]):
+                    cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                     raise UserError(
-                        f"{path} line {start:,} has {len(row)} {'cell' if len(row) == 1 else 'cells'} and "
-                        f"the first line {len(rows[0])}: mend that line, or set delimiter (now {delimiter!r})"
+                        f"{path} line {start:,} has {cells} and the first line {len(rows[0])}: "
+                        f"mend that line, or set data.delimiter (now {delimiter!r})"
                     )
                 rows.append(row)
                 lines.append(start)

@@ -96,7 +96,8 @@ def _keep_readable(
         UserError: fewer than two classes have readable training pictures.
     """
     results: dict[str, list[Any]] = {}
-    for part, files in list(found.parts.items()):
+    for part in list(found.parts):
+        files = found.parts[part]
         answers = map_files(read, files.paths, _reporter(report, len(files.paths)))
         bad = {
             row: answer for row, answer in enumerate(answers) if isinstance(answer, UnreadablePictureError)

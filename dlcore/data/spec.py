@@ -64,7 +64,7 @@ class DataSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DataSpec:
         """Inverse of `to_dict` after a trip through JSON."""
-        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**lists)
 
 
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
 
     inputs: Tensor  # (batch, *input_shape)
     targets: Tensor  # (batch,) or (batch, outputs)
-    index: Tensor  # (batch,) positions within the part, int64, on the CPU
+    index: Tensor  # type: ignore[assignment]  # (batch,) positions within the part, int64, on the CPU
 
 
 @dataclass(frozen=True)

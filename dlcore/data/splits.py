@@ -39,13 +39,16 @@ def split(
     """
     if val + test >= 1:
         raise UserError(
-            f"val = {val:g} and test = {test:g} leave nothing to train on: together they must be below 1"
+            f"data.val = {val:g} and data.test = {test:g} leave nothing to train on: "
+            "together they must be below 1"
         )
     everything = np.arange(count, dtype=np.int64)
     rest, held = hold_out(everything, _size(count, test), seed=derived_seed(seed, "test"), labels=labels)
     train, val_part = hold_out(rest, _size(count, val), seed=derived_seed(seed, "val"), labels=labels)
     if not len(train) or (val > 0 and not len(val_part)) or (test > 0 and not len(held)):
-        raise UserError(f"{count} samples are too few to split with val = {val:g} and test = {test:g}")
+        raise UserError(
+            f"{count} samples are too few to split with data.val = {val:g} and data.test = {test:g}"
+        )
     return Split(train, val_part, held)
 
 

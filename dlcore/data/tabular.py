@@ -72,28 +72,23 @@ def csv_table(
     """
     file = resolve_path(path, context)
     if file.is_dir():
-        raise UserError(
-            f"{file} is a folder, not a CSV file; image folders are read by the data set named folder"
-        )
+        raise UserError(f"{file} is a folder, not a CSV file; the data set named folder reads image folders")
     table = read_table(file, encoding=encoding, delimiter=delimiter, header=header)
     if len(table.names) < 2:
-        raise UserError(f'{file} has a single column: set delimiter, for example delimiter = ";"')
+        raise UserError(f'{file} has a single column: set data.delimiter, for example data.delimiter = ";"')
     absent = frozenset(token.lower() for token in (*missing, ""))
     place = find_column(table, target, "target")
     table, notes = _without_answerless(table, place, absent, file)
     answers, target_notes = read_target(table, place, kind, absent, decimal, file)
     parts = split_answers(answers, val=val, test=test, seed=context.seed)
-    left_out = {place, *(find_column(table, column, "drop") for column in drop)}
+    cells = dict(zip(table.names, table.columns, strict=True))
+    left_out = {table.names[place], *_named(table, drop, "drop")}
     columns, column_notes = choose_columns(
-        {
-            name: cells
-            for at, (name, cells) in enumerate(zip(table.names, table.columns, strict=True))
-            if at not in left_out
-        },
+        {name: column for name, column in cells.items() if name not in left_out},
         parts.train,
         answers.codes if isinstance(answers, Classes) else None,
-        keep={table.names[find_column(table, column, "keep")] for column in keep},
-        categories={table.names[find_column(table, column, "categories")] for column in categories},
+        keep=_named(table, keep, "keep"),
+        categories=_named(table, categories, "categories"),
         max_categories=max_categories,
         missing=absent,
         decimal=decimal,
@@ -107,7 +102,7 @@ def csv_table(
         "decimal": decimal,
         "target": table.names[place],
     }
-    inputs = torch.from_numpy(encode(preprocessing, dict(zip(table.names, table.columns, strict=True))))
+    inputs = torch.from_numpy(encode(preprocessing, cells))
     spec = DataSpec(
         input="vector",
         input_shape=(inputs.shape[1],),
@@ -132,12 +127,16 @@ def find_column(table: TextTable, wanted: str | int, key: str) -> int:
         hint = f"did you mean {close!r}? " if close else ""
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         unnamed = "" if table.has_header else "; the file has no header, so columns go by position"
-        raise UserError(f"{key}: no column {wanted!r}; {hint}(columns: {shown}){unnamed}")
+        raise UserError(f"data.{key}: no column {wanted!r}; {hint}(columns: {shown}){unnamed}")
     if not -len(names) <= wanted < len(names):
         raise UserError(
-            f"{key}: no column at position {wanted}: there are {len(names)}, from 0 to {len(names) - 1}"
+            f"data.{key}: no column at position {wanted}: there are {len(names)}, from 0 to {len(names) - 1}"
         )
     return wanted % len(names)
+
+
+def _named(table: TextTable, wanted: Sequence[str | int], key: str) -> set[str]:
+    return {table.names[find_column(table, column, key)] for column in wanted}
 
 
 def read_target(
@@ -156,7 +155,7 @@ def read_target(
         if wrong is not None:
             raise UserError(
                 f"target {name!r} holds {cells[wrong]!r} in line {table.lines[wrong]:,}, which is no number: "
-                'set kind = "class", or list that text under missing'
+                'set data.kind = "class", or list that text under data.missing'
             )
         return _values(numbers, name, path), []
     if not numeric:
@@ -170,7 +169,7 @@ def read_target(
         return answers, []
     return answers, [
         f"target {name!r} has {len(distinct)} different whole numbers, taken as classes; "
-        'set kind = "number" to predict it as a number'
+        'set data.kind = "number" to predict it as a number'
     ]
 
 
@@ -193,7 +192,7 @@ def _classes(name: str, cells: Sequence[str], classes: list[str], path: Path) ->
     if len(classes) > min(MAX_CLASSES, max(2, len(cells) // 2)):
         raise UserError(
             f"target {name!r} of {path} has {len(classes):,} different values in {len(cells):,} rows, "
-            'too many for classes: choose another column as target, or set kind = "number" if it is one'
+            'too many for classes: choose another column as target, or set data.kind = "number" if it is one'
         )
     codes = {value: code for code, value in enumerate(classes)}
     return Classes(np.array([codes[cell] for cell in cells]), tuple(classes))

@@ -16,10 +16,9 @@ def explain_operation(name: str, operands: Sequence[TensorInfo], sizes: Sequence
     """Why a function cannot work on its operands.
 
     Args:
-        name: the function as torch calls it, such as ``__add__``.
+        name: the function as torch calls it, without underscores around it, such as ``radd``.
         sizes: its whole-number arguments, such as the sizes of a view.
     """
-    name = name.strip("_")
     plain = name if name in OPERATIONS else name[1:]  # radd, iadd
     explain = OPERATIONS.get(plain)
     return explain(plain, [operand.shape for operand in operands], sizes) if explain and operands else None

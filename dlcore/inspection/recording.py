@@ -117,7 +117,7 @@ class Recorder:
 
     @contextmanager
     def repeated(self, times: int) -> Iterator[None]:
-        """What is computed and saved inside counts as done that many times."""
+        """What is computed and saved inside counts that many times."""
         self._times = times
         try:
             yield

@@ -61,7 +61,7 @@ def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
             handle.remove()
         model.train(was_training)
     of_output = {id(o): g for o, g in zip(wanted, gradients[: len(wanted)], strict=True)}
-    of_parameter = {n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)}
+    of_parameter: dict[str, Tensor | None] = {n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)}
     return [
         _row(path, module, output, of_output.get(id(output)), of_parameter) for path, module, output in calls
     ]

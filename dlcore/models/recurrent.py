@@ -102,7 +102,7 @@ class Recurrent(nn.Module):
         return inputs, None
 
     def final_state(self, steps: Tensor, lengths: Tensor | None) -> Tensor:
-        """(batch, width): each direction where it has read it all: ahead at the last valid step, back at 0."""
+        """(batch, width): each direction where it has read all: ahead at the last valid step, back at 0."""
         if lengths is None:
             ahead = steps[:, -1, : self.hidden]
         else:

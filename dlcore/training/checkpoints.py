@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -140,8 +141,8 @@ class CheckpointFolder:
         try:
             temporary.mkdir(mode=0o700)
             for stem, tensors in snapshot.weights.items():
-                _write_synced(temporary / f"{stem}.safetensors", lambda p, t=tensors: save_file(t, p))
-            _write_synced(temporary / "trainer.pt", lambda p: torch.save(snapshot.trainer, p))
+                _write_synced(temporary / f"{stem}.safetensors", partial(save_file, tensors))
+            _write_synced(temporary / "trainer.pt", partial(torch.save, snapshot.trainer))
             files = {
                 p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(temporary.iterdir())
             }

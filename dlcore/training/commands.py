@@ -20,9 +20,9 @@ def obey(trainer: Trainer, command: Command) -> Answer:
     Returns:
         Whether it was done, and a sentence about it.
     """
-    handler = _HANDLERS.get(command.name)
+    handler = _HANDLERS.get(command.command)
     if handler is None:
-        return False, f"Unknown command '{command.name}'."
+        return False, f"Unknown command '{command.command}'."
     return handler(trainer, command)
 
 

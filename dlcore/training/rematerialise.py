@@ -26,4 +26,4 @@ def rematerialise_blocks(model: nn.Module) -> None:
             f"an nn.Sequential or nn.ModuleList); {type(model).__name__} has none, set it to false."
         )
     for block in blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -186,7 +186,7 @@ class Trainer:
             for command in self.control.poll():
                 ok, message = obey(self, command)
                 self.recorder.event(
-                    "command", id=command.id, command=command.name, value=command.value, ok=ok, message=message
+                    "command", id=command.id, command=command.command, value=command.value, ok=ok, message=message
                 )  # fmt: skip
             received = self.flags.received
             if received is not None and self.outcome is None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,14 +24,16 @@ from dlcore.launch import *
 from dlcore.run_dir import RunDir
 """
 HOLDING = WORKER + "lock = RunDir(Path(sys.argv[1])).lock()\n"
-WAITING = "open(sys.argv[1] + '/gate').read()\n"  # ends when the test lets it
+WAITING = "open(sys.argv[1] + '/gate').read()\n"  # until the test lets it go on
+ANSWERING = "open(sys.argv[1] + '/answer', 'w').write('alive')\n"
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunDir:
+def run(tmp_path: Path) -> Iterator[RunDir]:
     run = RunDir.create(tmp_path, "x", "p")
     os.mkfifo(run.path / "gate")
-    return run
+    yield run
+    os.close(os.open(run.path / "gate", os.O_RDWR))  # lets a worker go that a failed test left there
 
 
 def start(run: RunDir, code: str, **options: object) -> int:
@@ -38,7 +41,7 @@ def start(run: RunDir, code: str, **options: object) -> int:
 
 
 def let_end(run: RunDir) -> None:
-    """Opens the gate, which waits until the worker stands before it, and lets it end."""
+    """Waits until the worker stands at the gate, and lets it through."""
     (run.path / "gate").write_text("")
 
 
@@ -59,7 +62,7 @@ sys.stdin.read()
 
 
 def test_worker_outlives_its_launchers_whole_group(run: RunDir) -> None:
-    worker = WORKER + "report_ready()\n" + WAITING + "open(sys.argv[1] + '/answer', 'w').write('alive')\n"
+    worker = WORKER + "report_ready()\n" + WAITING + ANSWERING
     os.mkfifo(run.path / "answer")
     launcher = subprocess.Popen(
         [sys.executable, "-c", WORKER + LAUNCHER, str(run.path), worker],
@@ -108,12 +111,10 @@ def test_slow_worker_is_left_alone(run: RunDir) -> None:
 
 
 def test_launcher_may_leave_at_once(run: RunDir) -> None:
-    pid = start(
-        run, WORKER + WAITING + "report_ready(); open(sys.argv[1] + '/gate').read()", wait_ready=False
-    )
+    os.mkfifo(run.path / "answer")
+    assert start(run, WORKER + WAITING + "report_ready()\n" + ANSWERING, wait_ready=False) > 0
     let_end(run)
-    let_end(run)  # it stands there again: reporting to nobody did not end it
-    assert pid > 0
+    assert (run.path / "answer").read_text() == "alive"  # reporting to nobody did not end it
 
 
 def test_threads_may_start_workers(tmp_path: Path) -> None:

@@ -293,6 +293,7 @@ def test_hostile_folders_hide_no_run(tmp_path: Path) -> None:
     fifo.mkdir()
     os.mkfifo(fifo / "state.json")
     os.mkfifo(fifo / "events.jsonl")
+    os.mkfifo(fifo / "worker.lock")
     (tmp_path / os.fsdecode(b"\xff")).mkdir()
     (tmp_path / os.fsdecode(b"\xff") / "run.json").touch()
     names = [summary.name for summary in list_runs(tmp_path)]
@@ -315,6 +316,20 @@ def test_lock_names_its_holder(tmp_path: Path) -> None:
     assert not run.is_locked()
 
 
+def test_hint_of_a_dead_holder_is_not_taken_for_the_winners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(tmp_path, "x")
+    with run.lock():
+        hint = json.loads(run.lock_path.read_text())
+        run.lock_path.write_text(json.dumps(hint | {"started": 1}))  # the winner has not signed yet
+        monkeypatch.setattr(run_lock.time, "sleep", lambda _: run.lock_path.write_text(json.dumps(hint)))
+        with pytest.raises(RunHeld) as caught:
+            run.lock()
+    assert caught.value.holder is not None
+    assert caught.value.holder.started == hint["started"]
+
+
 RACER = """
 import json, sys
 from pathlib import Path
@@ -333,7 +348,6 @@ sys.stdin.read()
 
 def test_of_twenty_at_once_one_wins_and_the_others_name_it(tmp_path: Path) -> None:
     run = make(tmp_path, "x")
-    run.lock().release()  # leaves the hint of a former holder behind
     racers = [child(RACER, run.path) for _ in range(20)]
     try:
         for racer in racers:

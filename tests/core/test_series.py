@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def test_names_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert series.names(tmp_path / "missing") == []
 
 
-@pytest.mark.parametrize("make", [lambda path: None, Path.touch, Path.mkdir])
+@pytest.mark.parametrize("make", [lambda path: None, Path.touch, Path.mkdir, os.mkfifo])
 def test_missing_empty_and_strange_files_are_empty_series(tmp_path: Path, make: object) -> None:
     path = tmp_path / "a"
     make(path)  # type: ignore[operator]

@@ -98,13 +98,17 @@ def _print_entry(kind: str, entry: Entry) -> None:
     print(paint(entry.name, "bold") + (f"   {entry.group}" if entry.group else ""))
     print()
     print(_without_arguments(entry.doc))
-    if entry.inputs:
-        print(f"\ninputs: {', '.join(entry.inputs)}")
+    for heading, kinds in (
+        ("takes", entry.inputs),
+        ("gives", [entry.tags.get(key) for key in ("input", "target")]),
+    ):
+        if any(kinds):
+            print(f"\n{heading}: {', '.join(str(kind) for kind in kinds if kind)}")
     if not entry.fields:
         print("\nno options")
         return
     print(f"\noptions, in [{kind}] of a preset or with --set {kind}.KEY=VALUE:")
-    rows = [(field.name, field.type_text, _default(field)) for field in entry.fields]
+    rows = [(field.name, field.type_text + _range(field), _default(field)) for field in entry.fields]
     lines = words.columns(rows, "<<<")
     indent = 4
     for line, field in zip(lines, entry.fields, strict=True):
@@ -117,6 +121,19 @@ def _default(field: Field) -> str:
     if field.required:
         return "required"
     return "none" if field.default is None else _toml(field.default)
+
+
+def _range(field: Field) -> str:
+    """The allowed numbers, such as `` ≥ 1`` or `` [0, 1)``."""
+    low, high = field.minimum, field.maximum
+    if low is None and high is None:
+        return ""
+    if high is None or high >= 2**31:
+        return "" if low is None else f" {'>' if 'minimum' in field.exclusive else '≥'} {low:g}"
+    left = "(" if low is None or "minimum" in field.exclusive else "["
+    return (
+        f" {left}{'' if low is None else f'{low:g}'}, {high:g}{')' if 'maximum' in field.exclusive else ']'}"
+    )
 
 
 def _toml(value: Any) -> str:
@@ -140,7 +157,7 @@ def _without_arguments(doc: str) -> str:
 
 
 def _print_groups(groups: Mapping[str, Iterable[Sequence[str]]]) -> None:
-    width = terminal_width()
+    width = terminal_width() if sys.stdout.isatty() else sys.maxsize
     lead = max((words.cells(row[0]) for rows in groups.values() for row in rows), default=0)
     for number, (heading, rows) in enumerate(groups.items()):
         print(("\n" if number else "") + paint(heading, "bold"))

@@ -12,8 +12,8 @@ from types import TracebackType
 from dlcore.run_dir import RunDir
 
 PATIENCE = 10.0  # seconds to wait for the last line; a terminal that is stopped must not hold the shell
-# The painter gets exactly this process's import path: a file in the user's working folder must never be
-# taken for one of ours.
+# The painter gets exactly this process's import path, and -P keeps the working folder out of it before that:
+# a json.py of the user's must never be taken for the library's.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "from tui.progress import main; sys.exit(main(sys.argv[1:]))"
@@ -39,7 +39,7 @@ class Painter:
         """
         if quiet or (as_json and not sys.stderr.isatty()):
             return cls(None)
-        command = [sys.executable, "-c", _START, json.dumps(sys.path), "--parent-pid", str(os.getpid())]
+        command = [sys.executable, "-P", "-c", _START, json.dumps(sys.path), "--parent-pid", str(os.getpid())]
         try:
             return cls(
                 subprocess.Popen([*command, *(["--stderr"] if as_json else [])], stdin=subprocess.PIPE)

@@ -16,7 +16,7 @@ from tui.watch import RunWatch
 
 POLL = 0.05  # seconds between looks for the answer
 NO_ANSWER = 1
-REFUSED = 1
+REFUSED = 2
 
 
 def tell(words: Sequence[str], runs: Path | None, *, wait: float) -> int:
@@ -27,7 +27,7 @@ def tell(words: Sequence[str], runs: Path | None, *, wait: float) -> int:
         wait: seconds until an answer is given up; the command stays asked.
 
     Returns:
-        0 done, 1 refused or not answered in time.
+        0 done, 1 not answered in time, 2 refused.
 
     Raises:
         UserError: no such run or command, or nobody is there to hear it.

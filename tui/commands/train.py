@@ -12,13 +12,15 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dlcore import launch
 from dlcore import preset as presets
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
+from dlcore.json_lines import decode
 from dlcore.preset import Preset
+from dlcore.preset_text import read_text
 from dlcore.run_dir import RunDir, RunHeld, slug
 from dlcore.text_safety import safe_text
 from tui import sentences
@@ -79,13 +81,13 @@ def resume(name: str | None, sets: Sequence[str], runs: Path | None, output: Out
     Raises:
         UserError: no such run, nothing left to do, or something that may not change.
     """
-    old = RunDir.find(runs_in(runs), name)
+    old = RunDir(RunDir.find(runs_in(runs), name).path.absolute())
     overrides = require_changeable(sets)
     watch = RunWatch(old)
     watch.poll()
     if watch.held:
         old.lock().release()  # raises, naming the holder
-    require_more_to_do(watch, presets.load(old.preset_path, sets, builders=False))
+    require_more_to_do(watch, _preset_of(old, sets, builders=False))
     if output.detach:
         if overrides:
             _rewrite(old, sets)
@@ -148,16 +150,36 @@ def _traceback(run: RunDir) -> list[str]:
 
 
 def _create(folder: Path, name: str | None, preset: Preset) -> RunDir:
-    new = RunDir.create(folder, name, Path(preset.source).stem)
+    new = RunDir.create(folder.absolute(), name, Path(preset.source).stem)
+    # Relative paths in the preset must mean the same files when the run is resumed from elsewhere.
+    places = {"base": str(preset.base) if preset.base else None, "cwd": str(Path.cwd())}
+    new.write_json_atomic("run.json", _about(new) | places)
     write_atomic(new.preset_path, presets.dump(preset).encode())
     return new
 
 
+def _about(run: RunDir) -> dict[str, Any]:
+    """run.json, or nothing where it is damaged."""
+    try:
+        return decode(run.run_json_path.read_bytes()) or {}
+    except OSError:
+        return {}
+
+
+def _preset_of(run: RunDir, sets: Sequence[str], *, builders: bool) -> Preset:
+    """A run's own preset with overrides."""
+    base = _about(run).get("base")
+    label = safe_text(f"{run.name}/{run.preset_path.name}")
+    text = read_text(run.preset_path, label)
+    return presets.loads(
+        text, label, sets, builders=builders, base=Path(base) if isinstance(base, str) else None
+    )
+
+
 def _rewrite(run: RunDir, sets: Sequence[str]) -> None:
     """Puts overrides into the run's own preset, once known to be right and while nobody trains it."""
-    changed = presets.load(run.preset_path, sets, builders=True)
     with run.lock():
-        write_atomic(run.preset_path, presets.dump(changed).encode())
+        write_atomic(run.preset_path, presets.dump(_preset_of(run, sets, builders=True)).encode())
 
 
 def _require_writable(folder: Path) -> None:

@@ -207,7 +207,7 @@ def test_whole_numbers_taken_as_classes_are_noted_and_in_order(tmp_path: Path) -
     lines = [f"{row % 13},{(3, 10, 9)[row % 3]}" for row in range(90)]
     data = build(write(tmp_path, "x,quality\n" + "\n".join(lines)))
     assert data.spec.class_names == ("3", "9", "10")
-    assert any('kind = "number"' in note for note in data.notes)
+    assert any('data.kind = "number"' in note for note in data.notes)
 
 
 def test_a_number_target_keeps_its_unit(tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ def test_the_wrong_encoding_names_byte_place_and_key(tmp_path: Path) -> None:
         (b"a,b\n", "no rows"),
         (b"PK\x03\x04rest", "spreadsheet"),
         (b"\x1f\x8brest", "gzip"),
-        ("a,b\n1,2\n".encode("utf-16"), 'encoding = "utf-16"'),
-        ("a,b\n1,2\n".encode("utf-16-le"), 'encoding = "utf-16"'),
+        ("a,b\n1,2\n".encode("utf-16"), 'data.encoding = "utf-16"'),
+        ("a,b\n1,2\n".encode("utf-16-le"), 'another data.encoding, such as "utf-16"'),
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells and the first line 2"),
         (b'a,b\n"1\n2",3\n4\n', "line 4 has 1 cell "),
         (b"only\n1\n2\n", "single column"),
@@ -300,10 +300,10 @@ def test_what_is_wrong_with_a_file_is_a_sentence_with_its_path(
         ({"target": "buy"}, "did you mean 'buys'?"),
         ({"target": 3}, "no column at position 3: there are 3, from 0 to 2"),
         ({"drop": ["ag"]}, "did you mean 'age'?"),
-        ({"keep": ["nothing"]}, "keep: no column 'nothing'"),
+        ({"keep": ["nothing"]}, "data.keep: no column 'nothing'"),
         ({"target": "age", "kind": "class"}, "too many for classes"),
         ({"target": "town", "kind": "number"}, "holds 'Rome' in line 2, which is no number"),
-        ({"encoding": "klingon"}, "unknown encoding"),
+        ({"encoding": "klingon"}, "unknown data.encoding"),
         ({"delimiter": "::"}, "delimiter must be one character"),
         ({"val": 0.5, "test": 0.5}, "leave nothing to train on"),
     ],

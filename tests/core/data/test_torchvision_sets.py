@@ -1,4 +1,4 @@
-"""MNIST and its kin, CIFAR: read from torchvision's layout, downloaded when absent, never unpickled blindly."""
+"""MNIST and its kin, CIFAR: read from torchvision's layout, downloaded when absent, no code unpickled."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_cifar_pixels_keep_their_place(tmp_path: Path) -> None:
 
 
 def python_2_pickle(rows: NDArray[np.uint8], labels: list[int]) -> bytes:
-    """What Python 2's numpy wrote, as in the published files: byte strings, old module names, integer flags."""
+    """What Python 2's numpy wrote, as in the published files: byte strings, old names, integer flags."""
     raw = rows.tobytes()
     return (
         b"\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"

@@ -81,7 +81,7 @@ def test_init_keeps_the_signal_through_ten_layers_and_the_default_loses_it(
         torch.manual_seed(0)
         spec = DataSpec("vector", (256,), "class", 2)
         model = MODELS.build("mlp", spec, widths=[256] * 10, init=init, activation=activation)
-        return float(model.blocks(torch.randn(64, 256)).std(dim=0).mean())
+        return model.blocks(torch.randn(64, 256)).std(dim=0).mean().item()
 
     assert signal(init) > 0.1
     assert signal("default") < 0.01

@@ -135,7 +135,7 @@ def test_dropout_with_a_single_layer_is_refused() -> None:
 
 
 def test_tokens_without_a_vocabulary_are_refused() -> None:
-    with pytest.raises(UserError, match="needs? the data's vocabulary"):
+    with pytest.raises(UserError, match="need the data's vocabulary"):
         build("lstm", DataSpec("tokens", (5,), "class", 2, input_dtype="int64"))
 
 

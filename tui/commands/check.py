@@ -1,0 +1,123 @@
+"""`dltui check`: what a run would be, as a table of layers with its totals; nothing is trained or written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlcore import preset as presets
+from dlcore.text_safety import safe_text
+from tui import words
+from tui.commands.common import BAD_INPUT, paint, print_json
+
+INDENT = "  "
+
+
+def check(source: str, sets: Sequence[str], *, as_json: bool) -> int:
+    """Checks a preset and prints what was found.
+
+    Returns:
+        0, or 2 when a batch does not go through the model.
+
+    Raises:
+        UserError: everything that is wrong with the preset.
+    """
+    presets.load(source, sets, builders=False)  # what is wrong in the text is said before torch is loaded
+    from dlcore import checking
+
+    facts = checking.check(presets.load(source, sets, builders=True))
+    if as_json:
+        print_json(facts)
+    else:
+        print("\n".join(page(facts)))
+    failure = facts["failure"]
+    if failure is None:
+        return 0
+    for line in _failure(failure):
+        print(line, file=sys.stderr)
+    return BAD_INPUT
+
+
+def page(facts: Mapping[str, Any]) -> list[str]:
+    """The human form of what `dlcore.checking.check` finds."""
+    parts = [_heading(facts), _layers(facts), _totals(facts)]
+    parts.append([f"{paint('!', 'yellow')} {safe_text(note)}" for note in facts["notes"]])
+    lines: list[str] = []
+    for part in parts:
+        lines += ["", *part] if lines and part else part
+    return lines
+
+
+def _heading(facts: Mapping[str, Any]) -> list[str]:
+    data = facts["data"]
+    target = f"{data['num_outputs']} classes" if data["target"] == "class" else f"{data['target']} target"
+    samples = " + ".join(f"{data[part]:,}" for part in ("train", "val", "test") if data[part])
+    pairs = [
+        ("data", f"{safe_text(data['name'])}: {data['input']} {_shape(data['input_shape'])}, {target}"),
+        ("samples", samples),
+        ("task", safe_text(facts["task"])),
+        ("device", f"{facts['device']}, {facts['precision']}"),
+        (
+            "training",
+            f"{words.plural(facts['epochs'], 'epoch')} of {words.plural(facts['steps_per_epoch'], 'step')}",
+        ),
+    ]
+    title = paint(f"{safe_text(facts['model'])} on {safe_text(data['name'])}", "bold")
+    return [title, "", *words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")]
+
+
+def _layers(facts: Mapping[str, Any]) -> list[str]:
+    rows = [(f"{INDENT}layer", "type", "output", "parameters", "MFLOP")]
+    for row in facts["layers"]:
+        outputs = " and ".join(_shape(tensor["shape"]) for tensor in row["outputs"])
+        parameters = (
+            f"{row['parameters']:,}" if row["parameters"] else "shared" if row["shared"] else words.UNKNOWN
+        )
+        rows.append(
+            (
+                f"{INDENT}{safe_text(row['path'], limit=60) or '(model)'}",
+                safe_text(row["type"], limit=40),
+                outputs,
+                parameters,
+                _mega(row["flops"]),
+            )
+        )
+    header, *lines = words.columns(rows, "<<<>>")
+    return [paint(header, "dim"), *lines]
+
+
+def _totals(facts: Mapping[str, Any]) -> list[str]:
+    frozen = facts["parameters"] - facts["trainable_parameters"]
+    parameters = f"{facts['parameters']:,}" + (f", {frozen:,} of them frozen" if frozen else "")
+    memory = facts["memory"]
+    parts = " + ".join(
+        f"{name} {words.size(size)}" for name, size in memory.items() if name != "total" and size
+    )
+    pairs = [
+        ("parameters", parameters),
+        ("compute", f"{_mega(facts['flops'])} MFLOP a batch of {facts['batch_size']}, forward"),
+        ("memory", f"about {words.size(memory['total'])} to train: {parts}"),
+    ]
+    if facts["loss"] is not None:
+        pairs.append(("loss", f"{words.metric(facts['loss'])} on the first batch, before training"))
+    return words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")
+
+
+def _failure(failure: Mapping[str, Any]) -> list[str]:
+    where = safe_text(failure["path"] or "the model")
+    lines = [f"{paint('✗', 'red', stream=sys.stderr)} {where}: {safe_text(failure['message'])}"]
+    if failure["source"]:
+        line = failure["source"][-1]
+        lines.append(f"{INDENT}{safe_text(line['file'])}:{line['line']}: {safe_text(line['code'])}")
+    return lines
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes)) or "a number"
+
+
+def _mega(flops: int) -> str:
+    if not flops:
+        return words.UNKNOWN
+    return f"{flops / 1e6:,.0f}" if flops >= 1e7 else f"{flops / 1e6:.2g}"

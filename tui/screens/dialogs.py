@@ -1,0 +1,208 @@
+"""Small questions in front of a screen: yes or no, one of several, a line of text.
+
+Each is pushed with ``push_screen_wait`` or a callback and gives None when it was left without an answer.
+Texts are shown as they are, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from dlcore.text_safety import safe_text
+
+T = TypeVar("T")
+
+
+class Choice(NamedTuple):
+    """One answer: what it gives, what it says, and what it means."""
+
+    value: str
+    label: str
+    detail: str = ""
+
+
+class Dialog(ModalScreen[T | None]):
+    """A titled box in the middle; esc leaves it without an answer."""
+
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        background: $background 60%;
+
+        & > Vertical {
+            width: auto;
+            min-width: 32;
+            max-width: 76;
+            height: auto;
+            max-height: 90%;
+            border: round $accent;
+            border-title-color: $foreground;
+            border-title-style: bold;
+            background: $background;
+            padding: 1 2;
+        }
+
+        .question { width: auto; max-width: 70; height: auto; }
+        .hint { width: auto; max-width: 70; height: auto; color: $foreground 70%; margin-top: 1; }
+        .error { width: auto; max-width: 70; height: auto; color: $error; }
+    }
+    """
+
+    BINDINGS = [Binding("escape", "leave", "Leave", id="dialog.leave", tooltip="Close without an answer")]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = safe_text(title, limit=80)
+
+    def compose(self) -> ComposeResult:
+        """The box."""
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            yield from self.compose_box()
+
+    def compose_box(self) -> ComposeResult:
+        """What is in the box."""
+        yield from ()
+
+    def action_leave(self) -> None:
+        """No answer."""
+        self.dismiss(None)
+
+
+class Confirm(Dialog[bool]):
+    """A question that ``y`` agrees to; enter agrees only where nothing is lost by it.
+
+    Args:
+        question: with its consequences; may have several lines.
+        agree: what ``y`` does, such as "delete".
+        enter_agrees: whether enter means yes.
+    """
+
+    BINDINGS = [
+        Binding("y", "answer(True)", "Yes", id="dialog.yes", tooltip="Agree"),
+        Binding("n,q", "answer(False)", "No", id="dialog.no", tooltip="Do not"),
+        Binding("enter", "enter", "Enter", id="dialog.enter", tooltip="The harmless answer", show=False),
+    ]
+
+    def __init__(self, title: str, question: str, *, agree: str = "yes", enter_agrees: bool = False) -> None:
+        super().__init__(title)
+        self._question = safe_text(question, newlines=True)
+        self._agree = agree
+        self._enter_agrees = enter_agrees
+
+    def compose_box(self) -> ComposeResult:
+        """Question and keys."""
+        yield Static(self._question, classes="question", markup=False)
+        yes = f"y{', enter' if self._enter_agrees else ''} {self._agree}"
+        no = f"n{'' if self._enter_agrees else ', enter'} leave it"
+        yield Static(f"{yes}   {no}", classes="hint", markup=False)
+
+    def action_answer(self, agreed: bool) -> None:
+        """Answers."""
+        self.dismiss(agreed)
+
+    def action_enter(self) -> None:
+        """The answer that enter stands for."""
+        self.dismiss(self._enter_agrees)
+
+
+class Choose(Dialog[str]):
+    """One of a few answers, by arrow and enter, by its first letter, or by mouse."""
+
+    BINDINGS = [
+        Binding("up,k", "move(-1)", "Up", id="dialog.up", tooltip="The answer above", show=False),
+        Binding("down,j", "move(1)", "Down", id="dialog.down", tooltip="The answer below", show=False),
+        Binding("enter", "take", "Take", id="dialog.take", tooltip="Take the marked answer"),
+    ]
+
+    def __init__(self, title: str, choices: Sequence[Choice], *, question: str = "", default: int = 0) -> None:
+        super().__init__(title)
+        self._question = safe_text(question, newlines=True)
+        self._choices = tuple(choices)
+        self._at = default
+
+    def compose_box(self) -> ComposeResult:
+        """The answers, one a line."""
+        if self._question:
+            yield Static(self._question, classes="question", markup=False)
+        yield Static(self._lines(), id="choices", classes="question", markup=False)
+        yield Static("↑↓ choose   enter take   esc leave", classes="hint", markup=False)
+
+    def _lines(self) -> Content:
+        lead = max(len(choice.label) for choice in self._choices)
+        lines = []
+        for number, choice in enumerate(self._choices):
+            here = number == self._at
+            mark = "▸ " if here else "  "
+            style = "bold $accent" if here else ""
+            label = (f"{mark}{choice.label.ljust(lead)}", style)
+            lines.append(Content.assemble(label, "   ", (choice.detail, "$foreground 70%")))
+        return Content("\n").join(lines)
+
+    def action_move(self, by: int) -> None:
+        """Marks the answer above or below."""
+        self._at = (self._at + by) % len(self._choices)
+        self.query_one("#choices", Static).update(self._lines())
+
+    def action_take(self) -> None:
+        """Answers with the marked one."""
+        self.dismiss(self._choices[self._at].value)
+
+    def on_click(self, event: object) -> None:
+        """A click on an answer takes it."""
+        from textual.events import Click
+
+        if isinstance(event, Click) and event.widget is self.query_one("#choices"):
+            offset = event.get_content_offset(self.query_one("#choices"))
+            if offset is not None and offset.y < len(self._choices):
+                self.dismiss(self._choices[offset.y].value)
+
+
+class Prompt(Dialog[str]):
+    """A line of text.
+
+    Args:
+        check: gives the sentence to show for a text that will not do, or None.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        question: str = "",
+        value: str = "",
+        placeholder: str = "",
+        check: Callable[[str], str | None] | None = None,
+    ) -> None:
+        super().__init__(title)
+        self._question = safe_text(question, newlines=True)
+        self._value = value
+        self._placeholder = placeholder
+        self._check = check or (lambda _: None)
+
+    def compose_box(self) -> ComposeResult:
+        """Question, line, complaint, keys."""
+        if self._question:
+            yield Static(self._question, classes="question", markup=False)
+        line = Input(self._value, placeholder=self._placeholder, compact=True)
+        line.cursor_blink = False
+        yield line
+        yield Static("", id="complaint", classes="error", markup=False)
+        yield Static("enter take   esc leave", classes="hint", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Takes the text if it will do."""
+        event.stop()
+        problem = self._check(event.value)
+        if problem is None:
+            self.dismiss(event.value)
+        else:
+            self.query_one("#complaint", Static).update(safe_text(problem))
