@@ -129,13 +129,14 @@ class RunDir:
         return self.path / "worker.lock"
 
     @classmethod
-    def create(cls, runs: Path, name: str | None, preset_name: str) -> RunDir:
+    def create(cls, runs: Path, name: str | None, preset_name: str, base: Path | None = None) -> RunDir:
         """Makes a new run with its folders, run.json, and a state.json that says "starting".
 
         Args:
             runs: the runs folder, made when missing.
             name: as the user wishes; slugged. None: the local time and the preset's name.
             preset_name: for the name and for listings.
+            base: the preset's folder; relative paths in it mean the same files when the run is resumed.
 
         Raises:
             UserError: the name is taken or has no letter or digit, or the folder cannot be written.
@@ -152,7 +153,14 @@ class RunDir:
             raise _unwritable(runs, error) from error
         try:
             run.write_state({"status": "starting", "preset": preset_name, "created": now})
-            about = {"name": run.name, "created": now, "preset": preset_name, "command": sys.argv}
+            about = {
+                "name": run.name,
+                "created": now,
+                "preset": preset_name,
+                "command": sys.argv,
+                "cwd": str(Path.cwd()),
+                "base": str(base.absolute()) if base is not None else None,
+            }
             run.write_json_atomic("run.json", about)
             for folder in _FOLDERS:
                 (run.path / folder).mkdir(mode=0o700)

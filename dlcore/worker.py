@@ -19,12 +19,13 @@ from dlcore import assembly
 from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
+from dlcore.data.loader import loader_failure
 from dlcore.data.spec import Part
 from dlcore.errors import UserError
 from dlcore.events import EventWriter
 from dlcore.inspection.tensors import inspect_layers
-from dlcore.launch import report_errors, report_ready
-from dlcore.preset import Preset, Training, dump, load
+from dlcore.launch import protect_output, report_errors, report_ready
+from dlcore.preset import Preset, Training, dump, loads
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
@@ -54,9 +55,7 @@ class Worker:
         self.run, self.flags = run, flags
         self.about = _read_json(run.run_json_path)
         self.before = _read_json(run.state_path)
-        self.preset = load(run.preset_path, builders=True).with_origin(
-            str(self.about.get("preset", run.name)), _folder(self.about.get("base"))
-        )
+        self.preset = _load_preset(run, str(self.about.get("preset", run.name)), self.about.get("base"))
         self.folder = CheckpointFolder(run.path / "checkpoints", self.preset.checkpoint.keep)
         self.control = ControlReader(run.path / "control.jsonl", start_at_end=True)
         self.recorder = Recorder(
@@ -81,8 +80,8 @@ class Worker:
             "device": f"{self.device} ({device_reason})",
             "precision": f"{precision} ({precision_reason})",
         }
-        for note in parts.data.notes:
-            self.recorder.event("warning", kind="data", message=safe_text(note))
+        if not len(parts.data.val):
+            raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")
         parts.task.model.to(self.device)
         self.weight_bytes = tensor_bytes(parts.task.model.state_dict())
         # Weights, their average, and up to two moments a weight in the optimizer.
@@ -91,7 +90,11 @@ class Worker:
             rematerialise_blocks(parts.model)
         if training.compile:
             parts.model.compile()
+        if training.channels_last:
+            parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trainer = self._make_trainer(precision)
+        for note in (*parts.data.notes, *self.trainer.train.notes):
+            self.recorder.event("warning", kind="data", message=safe_text(note))
         if self.trainer.monitor.partition("/")[0] != "val":
             raise UserError(
                 f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'."
@@ -265,7 +268,7 @@ class Worker:
             "fingerprint": fingerprint(self.device),
             "choices": self.choices,
         }
-        self.run.write_json_atomic("run.json", self.about | facts)
+        self.run.update_json("run.json", facts)
 
     def _remember(self, training: Training) -> None:
         self.preset = self.preset.model_copy(update={"training": training})
@@ -303,22 +306,36 @@ def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
             worker.prepare()
             worker.resume()
             on_ready()
-            return worker.train().exit_code
+            return _train(worker)
         except UserError as error:
             worker.refuse(error)
             raise
-        except Exception as error:
+        except Exception as error:  # a bug, ours or in the user's own code
             traceback.print_exc()
-            sys.stderr.flush()
             worker.fail(f"{type(error).__name__}: {error}")
             return 1
         finally:
             worker.close()
 
 
+def _train(worker: Worker) -> int:
+    """From the first step on, what the user can mend is a failed training too, not a refused one."""
+    try:
+        return worker.train().exit_code
+    except RuntimeError as error:
+        lost_loader = loader_failure(error)  # torch reports a killed loader worker from wherever it stands
+        if lost_loader is None:
+            raise
+        worker.fail(str(lost_loader))
+    except UserError as error:
+        worker.fail(" ".join(error.lines))
+    return 1
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The detached worker's entry: what goes wrong before the first step reaches the launcher."""
     (path,) = sys.argv[1:] if arguments is None else arguments
+    protect_output()
     try:
         return run(RunDir.open(Path(path)), on_ready=report_ready)
     except RunHeld as error:
@@ -346,6 +363,15 @@ def _go_to(folder: Path | None) -> None:
     """Relative paths in a preset mean the same files when the run is resumed from elsewhere."""
     if folder is not None and folder.is_dir():
         os.chdir(folder)
+
+
+def _load_preset(run: RunDir, source: str, base: object) -> Preset:
+    """The run's own preset; relative paths in it are taken from where the original was."""
+    try:
+        text = run.preset_path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The preset of run {run.name} cannot be read: {error}.") from error
+    return loads(text, source, builders=True, base=_folder(base))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

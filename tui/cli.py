@@ -57,19 +57,37 @@ def _examples(*lines: str) -> str:
 @app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,
+    runs: Runs = None,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """What `dltui` does alone: for now it says how to begin."""
+    """Alone it opens the app."""
     if version:
         from importlib.metadata import version as installed
 
         typer.echo(f"dltui {installed('dltui')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            typer.echo("there is no terminal here: use dltui run PRESET", err=True)
-            raise typer.Exit(2)
-        typer.echo(context.get_help())
+        from tui.commands import screen
+
+        raise typer.Exit(screen.open_app(runs))
+    if runs is not None:
+        os.environ["DLTUI_RUNS"] = str(runs)  # the verb's own --runs still goes first
+
+
+@app.command(epilog=_examples("dltui attach", "dltui attach digits-cnn-2"))
+def attach(run: Run = None, runs: Runs = None) -> None:
+    """Open the app on a run, also one that another terminal started."""
+    from tui.commands import screen
+
+    raise typer.Exit(screen.attach(run, runs))
+
+
+@app.command(epilog=_examples("dltui reset"))
+def reset() -> None:
+    """Mend a terminal that a killed app left broken."""
+    from tui.commands import screen
+
+    screen.reset()
 
 
 @app.command(

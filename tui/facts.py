@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-from dlcore import series
 from dlcore.run_dir import RunDir, RunSummary
 from tui.run_state import RunState
 from tui.watch import RunWatch
@@ -22,12 +22,14 @@ def describe(run: RunDir) -> dict[str, Any]:
 
 def of_summary(summary: RunSummary) -> dict[str, Any]:
     """A summary with its path made absolute and no error as null."""
-    values = summary.to_dict()
+    values = {field.name: getattr(summary, field.name) for field in fields(summary)}
     return values | {"path": str(summary.path.absolute()), "error": summary.error or None}
 
 
 def latest_metrics(run: RunDir, state: RunState) -> dict[str, float]:
     """The latest value of every metric that was told by an event or has a series."""
+    from dlcore import series  # numpy with it, which a listing does without
+
     found = dict(state.metrics)
     for name in series.names(run.metrics_path):
         if name not in found:

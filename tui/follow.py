@@ -93,9 +93,7 @@ class Follower:
         self._wake.clear()
         self._generation += 1
         name = f"{type(self).__name__}-{self._generation}"
-        self._thread = threading.Thread(
-            target=self._run, args=(self._generation,), name=name, daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(self._generation,), name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -37,9 +37,9 @@ def heading(state: RunState) -> list[str]:
     facts = [what or state.preset]
     if state.parameters is not None:
         facts.append(words.plural(state.parameters, "parameter"))
-    if state.train_samples is not None:
-        facts.append(f"{state.train_samples:,} training samples")
     facts.append(", ".join(part for part in (state.device, state.precision) if part))
+    if state.train_samples is not None:
+        facts.append(words.plural(state.train_samples, "sample"))
     return [fact for fact in facts if fact]
 
 

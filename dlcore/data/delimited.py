@@ -16,7 +16,7 @@ from dlcore.errors import UserError
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 SAMPLE_ROWS = 50
-BYTES_PER_BYTE = 12  # measured: cells as Python texts take up to this much memory a byte of file
+BYTES_PER_BYTE = 12  # an estimate: one-digit cells as Python texts cost about this much memory a byte of file
 
 NOT_TEXT = {
     b"PK\x03\x04": "looks like a spreadsheet or zip file: save it as CSV first",

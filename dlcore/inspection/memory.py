@@ -57,10 +57,10 @@ def estimate_memory(
       exist. The peak is max over i of a_1 + … + a_i + o_i + x_i + g_i + … + g_n; working is what it exceeds
       A + P by.
 
-    Measured on the CPU it is 4 % below to 11 % above the peak for networks without shortcuts; residual networks
-    hold one more gradient, which can put it 13 % below. Not included: what a device takes for itself (a CUDA
-    context is several hundred MB), fragmentation, and what its kernels take to work in, which for recurrent
-    layers on the CPU is half to twice their activations.
+    Measured on the CPU it is 4 % below to 11 % above the peak for networks without shortcuts; residual
+    networks hold one more gradient, which can put it 13 % below. Not included: what a device takes for itself
+    (a CUDA context is several hundred MB), fragmentation, and what its kernels take to work in, which for
+    recurrent layers on the CPU is half to twice their activations.
 
     Args:
         trace: of a forward pass in training mode.

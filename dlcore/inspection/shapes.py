@@ -11,6 +11,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -80,14 +81,16 @@ def _run(model: nn.Module, args: Any, kwargs: Any, *, training: bool, meta: bool
     """One recorded pass, on meta tensors or on real ones."""
     started = time.perf_counter()
     stand_ins = {} if _is_lazy(model) else _stand_ins(model, meta)
-    args, kwargs = map_tensors((args, kwargs), _to_meta if meta else _to_real)
+    device = torch.device("meta") if meta else _device(model)
+    args, kwargs = map_tensors((args, kwargs), _to_meta if meta else partial(_to_real, device=device))
     recorder = Recorder(model, stand_ins.values())
     operations = Operations(recorder, to_meta=meta)
     output, failure = None, None
     with ExitStack() as stack:
         stack.enter_context(_training_mode(model, training))
         stack.enter_context(torch.set_grad_enabled(training))
-        stack.enter_context(torch.random.fork_rng(devices=[]))  # dropout draws from it on real tensors
+        # On real tensors dropout draws random numbers.
+        stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(recorder)
         try:
             with operations:
@@ -159,13 +162,17 @@ def _to_meta(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
-def _to_real(tensor: Tensor) -> Tensor:
+def _to_real(tensor: Tensor, device: torch.device) -> Tensor:
     """Random numbers, or zeros for ids, in the place of a meta tensor."""
     if not tensor.is_meta:
-        return tensor
-    if tensor.is_floating_point():
-        return torch.randn(tensor.shape, dtype=tensor.dtype)
-    return torch.zeros(tensor.shape, dtype=tensor.dtype)
+        return tensor.to(device)
+    make = torch.randn if tensor.is_floating_point() else torch.zeros
+    return make(tensor.shape, dtype=tensor.dtype, device=device)
+
+
+def _device(model: nn.Module) -> torch.device:
+    """Where the model's first weight is; the CPU if it has none."""
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
 
 def _is_lazy(model: nn.Module) -> bool:

@@ -6,6 +6,7 @@ that only pad a short sequence never touch the answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -18,6 +19,7 @@ from dlcore.fields import Count, Fraction
 from dlcore.models.blocks import dropout_layer
 from dlcore.registry import MODELS
 
+Cell = Callable[..., nn.RNNBase]
 Layers = Annotated[int, Field(ge=1, le=100)]
 INPUTS = ("image", "sequence", "tokens")
 TARGETS = ("class", "binary", "number")
@@ -30,9 +32,7 @@ class RecurrentLayer(nn.Module):
     Packed sequences would need the lengths on the CPU: a wait for the GPU on every forward pass.
     """
 
-    def __init__(
-        self, cell: type[nn.RNNBase], features: int, hidden: int, bidirectional: bool, **options: str
-    ) -> None:
+    def __init__(self, cell: Cell, features: int, hidden: int, bidirectional: bool, **options: str) -> None:
         super().__init__()
         self.ahead = cell(features, hidden, batch_first=True, **options)
         self.back = cell(features, hidden, batch_first=True, **options) if bidirectional else None
@@ -56,7 +56,7 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        cell: type[nn.RNNBase],
+        cell: Cell,
         spec: DataSpec,
         hidden: int,
         layers: int,
@@ -151,8 +151,8 @@ def open_forget_gates(model: nn.Module) -> None:
         if isinstance(module, nn.LSTM):
             forget = slice(module.hidden_size, 2 * module.hidden_size)  # gates lie in the order i, f, g, o
             with torch.no_grad():
-                module.bias_ih_l0[forget] = 1.0
-                module.bias_hh_l0[forget] = 0.0
+                module.get_parameter("bias_ih_l0")[forget] = 1.0
+                module.get_parameter("bias_hh_l0")[forget] = 0.0
 
 
 @MODELS.register("rnn", group="sequences", inputs=INPUTS, targets=TARGETS)

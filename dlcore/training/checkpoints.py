@@ -7,12 +7,16 @@ every file, comes last. Nothing that exists is changed; older ones go only after
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 import time
+import traceback
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +33,9 @@ from dlcore.atomic import fsync_dir, write_atomic
 from dlcore.errors import UserError
 
 MANIFEST = "manifest.json"
+_NEEDED = {"model.safetensors", "trainer.pt"}
+_FILE = re.compile(r"\w+\.(safetensors|pt)")
+_MANIFEST_BYTES = 1 << 20
 _FOLDER = re.compile(r"step-\d{8,}(\.\d+)?$")
 _TEMPORARY = ".new-"
 
@@ -66,25 +73,51 @@ class Checkpoint:
         return bool(self.manifest.get("best"))
 
     def weights(self, *, averaged: bool = True, device: str = "cpu") -> dict[str, Tensor]:
-        """The weights to use: the averaged ones where there are any, else the raw ones."""
+        """The weights to use: the averaged ones where there are any, else the raw ones.
+
+        Raises:
+            UserError: the file is not one that dltui wrote.
+        """
         name = (
             "ema.safetensors"
             if averaged and "ema.safetensors" in self.manifest["files"]
             else "model.safetensors"
         )
-        return load_file(self.path / name, device=device)
+        try:
+            return load_file(self.path / name, device=device)
+        except Exception as error:
+            raise self._refused(name) from error
 
     def trainer(self) -> dict[str, Any]:
-        """The rest of the state; only tensors and plain data are accepted from the file."""
-        state = torch.load(self.path / "trainer.pt", map_location="cpu", weights_only=True)
-        assert isinstance(state, dict)
+        """The rest of the state; only tensors and plain data are accepted from the file.
+
+        Raises:
+            UserError: the file is not one that dltui wrote; nothing in it was run.
+        """
+        path = self.path / "trainer.pt"
+        try:
+            _require_stored(path)
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a crafted file makes the reader raise anything
+            raise self._refused(path.name) from error
+        if not isinstance(state, dict):
+            raise self._refused(path.name)
         return state
+
+    def _refused(self, name: str) -> UserError:
+        return UserError(
+            f"{self.path / name} holds something else than the state of a training, and nothing of it was used: "
+            f"remove the folder {self.path.name} to go on from an older checkpoint."
+        )
 
     def damage(self) -> str:
         """Why it cannot be trusted, or an empty string. Reads every file."""
         for name, facts in self.manifest["files"].items():
             try:
-                if (self.path / name).stat().st_size != facts["bytes"]:
+                status = (self.path / name).lstat()
+                if not stat.S_ISREG(status.st_mode):
+                    return f"{name} is not a plain file"
+                if status.st_size != facts["bytes"]:
                     return f"{name} has not the size its manifest says"
                 if _sha256(self.path / name) != facts["sha256"]:
                     return f"{name} does not match its checksum"
@@ -115,11 +148,14 @@ class CheckpointFolder:
 
     def newest(self, report: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
         """The newest one that is whole; damaged ones are reported and passed over."""
+        for folder in self.path.glob("step-*"):
+            if (folder / MANIFEST).exists() and _read_manifest(folder) is None:
+                report(f"Checkpoint {folder.name} is damaged ({MANIFEST} is unreadable) and passed over.")
         for checkpoint in reversed(self.all()):
             damage = checkpoint.damage()
             if not damage:
                 return checkpoint
-            report(f"Checkpoint {checkpoint.path.name} is damaged ({damage}); an older one is used.")
+            report(f"Checkpoint {checkpoint.path.name} is damaged ({damage}) and passed over.")
         return None
 
     def best(self) -> Checkpoint | None:
@@ -141,7 +177,8 @@ class CheckpointFolder:
         try:
             temporary.mkdir(mode=0o700)
             for stem, tensors in snapshot.weights.items():
-                _write_synced(temporary / f"{stem}.safetensors", partial(save_file, tensors))
+                dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
+                _write_synced(temporary / f"{stem}.safetensors", partial(save_file, dense))
             _write_synced(temporary / "trainer.pt", partial(torch.save, snapshot.trainer))
             files = {
                 p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(temporary.iterdir())
@@ -156,8 +193,9 @@ class CheckpointFolder:
             if _read_manifest(final) is None:
                 shutil.rmtree(final, ignore_errors=True)
             raise
-        self._thin_out()
-        return Checkpoint(final, manifest)
+        checkpoint = Checkpoint(final, manifest)
+        self._thin_out(checkpoint)
+        return checkpoint
 
     def _free_name(self, step: int) -> Path:
         name = f"step-{step:08d}"
@@ -173,15 +211,21 @@ class CheckpointFolder:
             if folder.name.startswith(_TEMPORARY) or unfinished:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _thin_out(self) -> None:
-        """Keep the newest ``keep`` and the newest best. A manifest goes first, so that a half-removed one is none."""
+    def _thin_out(self, written: Checkpoint) -> None:
+        """Keep the newest ``keep`` and the newest best, once the one just written is there to be read.
+
+        A manifest goes first, so that a half-removed checkpoint is none.
+        """
         everything = self.all()
+        if not everything or everything[-1].path != written.path:
+            return
         needed = {c.path for c in everything[-self.keep :]}
         needed |= {c.path for c in [c for c in everything if c.best][-1:]}
         for checkpoint in everything:
             if checkpoint.path not in needed:
-                (checkpoint.path / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(checkpoint.path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # too many are kept until the next time
+                    (checkpoint.path / MANIFEST).unlink()
+                    shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
 class CheckpointWriter:
@@ -216,21 +260,20 @@ class CheckpointWriter:
             self._thread = None
 
     def _write(self, snapshot: Snapshot) -> Checkpoint | None:
-        needed = _size_of(snapshot)
         for attempt in range(self._retries + 1):
             try:
                 return self.folder.write(snapshot)
-            except (
-                OSError,
-                SafetensorError,
-                RuntimeError,
-            ) as error:  # torch.save reports a full disk as RuntimeError
-                reason = error
+            except (OSError, SafetensorError, RuntimeError) as error:  # three names of a full disk
+                reason = str(error)
+            except Exception as error:  # a state that cannot be written must not end the training either
+                traceback.print_exc()
+                reason = f"{type(error).__name__}: {error}"
+            if attempt < self._retries:
                 time.sleep(0.05 * 2**attempt)
-        free = shutil.disk_usage(self.folder.path.parent).free
         self._warn(
-            f"The checkpoint of step {snapshot.facts['step']} could not be written to {self.folder.path} ({reason}): "
-            f"{needed:,} bytes needed, {free:,} free. The older ones are intact and training goes on."
+            f"The checkpoint of step {snapshot.facts['step']} could not be written to {self.folder.path} "
+            f"({reason.partition(chr(10))[0]}): {_size_of(snapshot):,} bytes needed, {_free(self.folder.path)} free. "
+            "The older ones are intact and training goes on."
         )
         return None
 
@@ -250,6 +293,14 @@ def require_space(path: Path, needed: int) -> None:
             f"{path} has {free:,} bytes free, but two checkpoints of this run need {2 * needed:,}; "
             "free some space or choose another folder with --runs."
         )
+
+
+def _free(folder: Path) -> str:
+    """Bytes free on a folder's device, to be shown; the folder may be gone."""
+    try:
+        return f"{shutil.disk_usage(folder.parent).free:,}"
+    except OSError:
+        return "none"
 
 
 def to_host(value: Any) -> Any:
@@ -280,14 +331,37 @@ def _sha256(path: Path) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    """A manifest of the form that `CheckpointFolder.write` gives it, else None; it may have been made to harm."""
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MANIFEST_BYTES:
+            return None
+        manifest = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+    if not isinstance(manifest, dict) or type(manifest.get("sequence")) is not int:
         return None
-    named_inside = all(Path(name).name == name for name in manifest["files"])
-    return manifest if named_inside and isinstance(manifest.get("sequence"), int) else None
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files.keys() >= _NEEDED:
+        return None
+    good = all(_FILE.fullmatch(name) and _are_facts(facts) for name, facts in files.items())
+    return manifest if good else None
+
+
+def _are_facts(facts: object) -> bool:
+    return isinstance(facts, dict) and type(facts.get("bytes")) is int and type(facts.get("sha256")) is str
+
+
+def _require_stored(path: Path) -> None:
+    """Refuse an archive whose members are larger than itself: torch.save compresses nothing.
+
+    Raises:
+        ValueError, OSError, zipfile.BadZipFile: it is none of torch's.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ValueError("compressed members")
 
 
 def _size_of(snapshot: Snapshot) -> int:

@@ -53,8 +53,12 @@ def paint(text: str, *styles: str, stream: IO[str] | None = None) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Prints strict JSON: a number that is not finite becomes null."""
-    print(json.dumps(_strict(value), indent=2, ensure_ascii=True, allow_nan=False))
+    """Prints strict JSON: a number that is not finite becomes null; a list has one line an entry."""
+    if isinstance(value, list):
+        lines = ",\n".join(json.dumps(_strict(entry), allow_nan=False) for entry in value)
+        print(f"[\n{lines}\n]" if lines else "[]")
+    else:
+        print(json.dumps(_strict(value), indent=2, allow_nan=False))
 
 
 def _strict(value: Any) -> Any:

@@ -123,7 +123,9 @@ class Choose(Dialog[str]):
         Binding("enter", "take", "Take", id="dialog.take", tooltip="Take the marked answer"),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice], *, question: str = "", default: int = 0) -> None:
+    def __init__(
+        self, title: str, choices: Sequence[Choice], *, question: str = "", default: int = 0
+    ) -> None:
         super().__init__(title)
         self._question = safe_text(question, newlines=True)
         self._choices = tuple(choices)

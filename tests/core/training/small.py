@@ -76,6 +76,7 @@ def make_trainer(
     train: Part | None = None,
     workers: int = 0,
     optimizer: Callable[..., torch.optim.Optimizer] = optimizers.adamw,
+    warn: Callable[[str], None] | None = None,
     **training: Any,
 ) -> Trainer:
     """A trainer over its run directory, which is opened again where it exists."""
@@ -99,7 +100,7 @@ def make_trainer(
         ),
         ema=EMA(task.model, section.ema) if section.ema else None,
         recorder=recorder,
-        saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=_raise, retries=0),
+        saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=warn or _raise, retries=0),
         control=ControlReader(run.path / "control.jsonl", start_at_end=True),
         flags=Flags(),
         inspect=lambda trainer: "inspections/none.json",
