@@ -43,6 +43,7 @@ __all__ = [
     "start_detached",
     "stop",
     "worker_command",
+    "worker_environment",
 ]
 
 _STAGE_SECONDS = 30.0
@@ -174,7 +175,7 @@ def _start_keeper(run: RunDir, command: list[str], report: int) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=report,
                 stderr=subprocess.PIPE,
-                env=_worker_environment(),
+                env=worker_environment(),
                 start_new_session=True,
                 timeout=_STAGE_SECONDS,
             )
@@ -187,7 +188,7 @@ def _start_keeper(run: RunDir, command: list[str], report: int) -> None:
     raise UserError(f"cannot start a worker for {safe_text(run.name)}: {safe_text(failure, limit=300)}")
 
 
-def _worker_environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """This environment, in which a worker finds dlcore also where that is a source tree elsewhere."""
     environment = dict(os.environ)
     root = str(Path(__file__).resolve().parent.parent)

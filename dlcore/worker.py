@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -20,9 +21,9 @@ from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.loader import loader_failure
-from dlcore.data.spec import Part
+from dlcore.data.spec import Batch, Part
 from dlcore.errors import UserError
-from dlcore.events import EventWriter
+from dlcore.events import EventReader, EventWriter
 from dlcore.inspection.tensors import inspect_layers
 from dlcore.launch import protect_output, report_errors, report_ready
 from dlcore.preset import Preset, Training, dump, loads
@@ -41,9 +42,11 @@ from dlcore.training.precision import (
 from dlcore.training.progress import restore
 from dlcore.training.recorder import Recorder
 from dlcore.training.rematerialise import rematerialise_blocks
-from dlcore.training.signals import Flags, requeue_in_slurm
-from dlcore.training.trainer import Outcome, Trainer
+from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
+from dlcore.training.trainer import OUT_OF_MEMORY, Outcome, Trainer
+from dlcore.training.trouble import is_out_of_memory
 
+EPOCH_FACTS = ("epoch", "step", "metrics", "seconds", "samples_per_second", "lr", "best")
 HELD = 3
 BAD_INPUT = 2
 
@@ -139,9 +142,12 @@ class Worker:
         """Go on from the newest whole checkpoint, if there is one."""
         checkpoint = self.folder.newest(self._warn)
         if checkpoint is None:
+            if self.before.get("step"):
+                self._warn("There is no checkpoint to go on from: the run starts from its beginning.")
             return
         differs = restore(self.trainer, checkpoint)
         progress = self.trainer.progress
+        self._announce(checkpoint.manifest.get("announces"))
         self.recorder.summary |= {"best": progress.best, "step": progress.step, "epoch": progress.epoch}
         self.recorder.event(
             "resumed", step=progress.step, epoch=progress.epoch, same_environment=not differs, differs=differs
@@ -151,6 +157,14 @@ class Worker:
             self._warn(
                 f"The environment differs ({changed}): the run goes on equally well, but not bit for bit."
             )
+
+    def _announce(self, facts: object) -> None:
+        """Write the epoch event that a worker killed right after the checkpoint could not write any more."""
+        if not isinstance(facts, dict):
+            return
+        events = EventReader(self.run.events_path).read()
+        if facts.get("step") not in [event.get("step") for event in events if event["event"] == "epoch"]:
+            self.recorder.event("epoch", **{name: facts.get(name) for name in EPOCH_FACTS})
 
     def train(self) -> Outcome:
         """Train to an end, test with the best weights, and say how it went."""
@@ -171,6 +185,8 @@ class Worker:
         )
         self.recorder.state(force=True, status="running", parameters=parameters, epochs=training.epochs)
         outcome = trainer.fit()
+        if outcome.exit_code == 0 and not self.folder.all():
+            outcome = Outcome("failed", 1, f"Nothing of this training is kept: {self.folder.path} took no file.")
         if outcome.reason in ("epochs", "patience", "max_steps"):
             self._finish(outcome)
         elif outcome.reason == "stopped":
@@ -189,10 +205,15 @@ class Worker:
         if data.test is not None:
             batches = self._batches(data.test, train=False)
             result = evaluate(task, batches, trainer.precision)
-            metrics = {f"test/{name}": value for name, value in result.compute().items()}
+            batches.close()
+            metrics = {f"test/{name}": float(value) for name, value in result.compute().items()}
             self.recorder.scalars(trainer.progress.step, metrics)
             self.recorder.event("test", metrics=metrics, **assembly.plain(result.details()))
-        self._write_samples()
+        try:
+            self._write_samples()
+        except Exception as error:  # a training that reached its end has not failed
+            traceback.print_exc()
+            self._warn(f"The samples could not be written ({type(error).__name__}: {error}).")
         self.recorder.sync()
         latest = self.recorder.summary.get("metrics", {}) | metrics
         self.recorder.state(metrics=latest, best=trainer.progress.best, seconds=trainer.progress.seconds)
@@ -212,6 +233,13 @@ class Worker:
         """The training failed; one line for people, the rest is in worker.log."""
         self.recorder.event("failed", error=safe_text(message), exit=1)
         self.recorder.state(force=True, status="failed", error=safe_text(message))
+
+    def interrupted(self, received: signal.Signals) -> int:
+        """The preparation was ended by a signal; the exit code."""
+        code = EXIT_CODES[received]
+        self.recorder.event("stopped", by=received.name, exit=code, step=self.before.get("step", 0))
+        self.recorder.state(force=True, status="stopped")
+        return code
 
     def refuse(self, error: UserError) -> None:
         """The run cannot start: what was there before stays as it was."""
@@ -234,13 +262,12 @@ class Worker:
         part = self.parts.data.test or self.parts.data.val
         batches = self._batches(part, train=False)
         task, count = self.parts.task, self.preset.inspection.samples
-        batch = next(iter(batches.epoch(0)))
+        few = Batch(*(tensor[:count] for tensor in next(iter(batches.epoch(0)))))
+        batches.close()
         task.model.eval()
-
         with torch.no_grad(), self.trainer.precision.autocast():
-            _, outputs = task.loss(batch, task.phases[0].name)
-        few = type(batch)(*(tensor[:count] for tensor in batch))
-        rows = task.samples(few, outputs[:count].float())
+            _, outputs = task.loss(few, task.phases[0].name)
+        rows = task.samples(few, outputs.float())
         step = self.trainer.progress.step
         path = self._write_json(
             "samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)}
@@ -305,8 +332,11 @@ def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
             flags.install()
             worker.prepare()
             worker.resume()
+            flags.training = True
             on_ready()
             return _train(worker)
+        except Interrupted as interrupted:
+            return worker.interrupted(interrupted.received)
         except UserError as error:
             worker.refuse(error)
             raise
@@ -322,11 +352,12 @@ def _train(worker: Worker) -> int:
     """From the first step on, what the user can mend is a failed training too, not a refused one."""
     try:
         return worker.train().exit_code
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         lost_loader = loader_failure(error)  # torch reports a killed loader worker from wherever it stands
-        if lost_loader is None:
+        if lost_loader is None and not is_out_of_memory(error):
             raise
-        worker.fail(str(lost_loader))
+        traceback.print_exc()
+        worker.fail(str(lost_loader or OUT_OF_MEMORY))
     except UserError as error:
         worker.fail(" ".join(error.lines))
     return 1

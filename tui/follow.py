@@ -93,7 +93,8 @@ class Follower:
         self._wake.clear()
         self._generation += 1
         name = f"{type(self).__name__}-{self._generation}"
-        self._thread = threading.Thread(target=self._run, args=(self._generation,), name=name, daemon=True)
+        arguments = (self._generation,)
+        self._thread = threading.Thread(target=self._keep_looking, args=arguments, name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -111,10 +112,10 @@ class Follower:
         raise NotImplementedError
 
     def rest(self) -> float:
-        """Seconds until the next look."""
+        """Seconds until the next look at the earliest; 0 while there is more to do now."""
         return INTERVAL
 
-    def _run(self, generation: int) -> None:
+    def _keep_looking(self, generation: int) -> None:
         while generation == self._generation:
             began = time.monotonic()
             with self._looking:
@@ -124,8 +125,10 @@ class Follower:
                     message = None
             if message is not None and generation == self._generation:
                 self._post(message)
-            spent = time.monotonic() - began
-            self._wake.wait(max(self.rest(), COST_SHARE * spent))
+            rest = self.rest()
+            if rest > 0:
+                rest = max(rest, COST_SHARE * (time.monotonic() - began))
+            self._wake.wait(rest)
             if generation == self._generation:
                 self._wake.clear()
 
@@ -152,9 +155,8 @@ class RunFollower(Follower):
         curves = self._look_at_curves()
         watch, before = self._watch, self._view
         view = RunView(self.run.path, watch.name, watch.state, watch.status, watch.over, curves)
-        if before is not None and view.curves is before.curves and view.state is before.state:
-            if (view.status, view.over) == (before.status, before.over):
-                return None
+        if before is not None and _same(view, before):
+            return None
         self._view = view
         return RunChanged(self.run.path, view)
 
@@ -186,3 +188,9 @@ class RunFollower(Follower):
             return []
         self._folder_version = version
         return [name for name in series.names(self.run.metrics_path) if name not in self._series]
+
+
+def _same(one: RunView, other: RunView) -> bool:
+    """Whether nothing was read between the two: state and curves are replaced, never changed."""
+    unread = one.state is other.state and one.curves is other.curves
+    return unread and (one.status, one.over) == (other.status, other.over)

@@ -56,6 +56,17 @@ class RunChanged(Message):
         return isinstance(message, RunChanged) and message.path == self.path
 
 
+class DeviceRead(Message):
+    """What the header says of this machine's GPUs; "" where there is nothing to say."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def can_replace(self, message: Message) -> bool:  # noqa: D102
+        return isinstance(message, DeviceRead)
+
+
 class EngineAnswered(Message):
     """What the engine said to one question.
 

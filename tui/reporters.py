@@ -67,8 +67,8 @@ class PlainReporter(Reporter):
         self._last_line = -LINE_EVERY
         self._epoch_line(watch)
         bad = watch.status in ("failed", "died")
-        if bad and not watch.begun:
-            return  # the trainer itself says what kept it from starting
+        if watch.unspoken:
+            return
         print(sentences.end_line(watch), file=self._errors if bad else self._out, flush=True)
         for step in sentences.next_steps(watch.run, watch.status):
             self._print(step)

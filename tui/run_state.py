@@ -17,7 +17,7 @@ Level = Literal["info", "warning", "error"]
 Event = Mapping[str, Any]
 
 MAX_NOTICES = 200
-_TOLD_OTHERWISE = ("checkpoint", "failed", "nonfinite", "paused", "continued")
+_TOLD_OTHERWISE = ("checkpoint", "failed", "refused", "nonfinite", "paused", "continued")
 LIVE = ("starting", "running", "paused")
 
 
@@ -230,6 +230,9 @@ def _epoch(state: RunState, event: Event) -> RunState:
 
 
 def _checkpoint(state: RunState, event: Event) -> RunState:
+    """One after another they are one notice: a run of many epochs would otherwise push out all that matters."""
+    if state.notices and state.notices[-1].kind == "checkpoint":
+        state = replace(state, notices=state.notices[:-1])
     return _noted(state, event, f"checkpoint at step {integer(event, 'step') or 0:,}")
 
 
@@ -307,7 +310,8 @@ _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
 
 def _noted(state: RunState, event: Event, said: str, level: Level = "info") -> RunState:
     seq, time = integer(event, "seq") or 0, first(number(event, "time"), default=0.0)
-    notice = Notice(seq, time, text(event, "event", limit=40), said, level)
+    kind = "refused" if event.get("kind") == "refused" else text(event, "event", limit=40)
+    notice = Notice(seq, time, kind, said, level)
     return replace(state, notices=(*state.notices, notice)[-MAX_NOTICES:])
 
 

@@ -72,6 +72,8 @@ def outcome(state: RunState, status: str) -> list[str]:
         )
         return [part for part in (first, tested, best(state.best)) if part]
     if status == "stopped":
+        if state.step == 0:
+            return [f"stopped {_by(state.reason)} before the first step"]
         return [f"stopped {where} {_by(state.reason)}, saved"]
     if status == "failed":
         return [f"failed {where}: {state.error}" if state.error else f"failed {where}"]

@@ -1,14 +1,14 @@
-"""dltui's own themes beside Textual's: a calm dark and light one, and one of high contrast.
+"""dltui's own themes beside Textual's: a calm dark and light one, one of high contrast, one for 16 colours.
 
 Tokens mean the same in each: accent is focus and the selected run, success finished or better, warning
-paused or a warning, error failed or worse.
+paused or a warning, error failed or worse, primary what is under way.
 """
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from collections.abc import Mapping
 
-DEFAULT = "dltui-dark"
+from textual.theme import Theme
 
 DARK = Theme(
     name="dltui-dark",
@@ -45,11 +45,37 @@ CONTRAST = Theme(
     accent="#ffd60a",
     success="#5cff7a",
     warning="#ffb000",
-    error="#ff6b6b",
+    error="#ff7a7a",
     foreground="#ffffff",
     background="#000000",
     surface="#000000",
     panel="#1c1c1c",
     dark=True,
+    variables={"row-cursor": "#4a3d00"},
 )
-THEMES = (DARK, LIGHT, CONTRAST)
+# Each colour is one that a terminal of 16 has, so that none is rounded to another.
+SIXTEEN = Theme(
+    name="dltui-16",
+    primary="#00ffff",
+    secondary="#c0c0c0",
+    accent="#00ffff",
+    success="#00ff00",
+    warning="#ffff00",
+    error="#ff0000",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000080",
+    dark=True,
+    variables={"row-cursor": "#000080", "row-cursor-quiet": "#000080"},
+)
+THEMES = (DARK, LIGHT, CONTRAST, SIXTEEN)
+DEFAULT = DARK.name
+
+
+def tokens(variables: Mapping[str, str]) -> dict[str, str]:
+    """Our own variables, made of a theme's colours where it does not set them."""
+    return {
+        "row-cursor": f"{variables['accent']} 22%",  # the marked row of the list that has the keys
+        "row-cursor-quiet": f"{variables['foreground']} 8%",  # and of one that has not
+    }

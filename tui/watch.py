@@ -71,7 +71,16 @@ class RunWatch:
     @property
     def status(self) -> str:
         """The status to show, "died" included."""
-        return standing(self.state, self.held)
+        found = standing(self.state, self.held)
+        if found == "died" and not self._was_held and not self.begun:
+            said = self.run.summary().status  # a worker that was only just started has not taken the lock yet
+            return said if said == "starting" else found
+        return found
+
+    @property
+    def unspoken(self) -> bool:
+        """Nothing was trained and nobody stopped it: the starter says what kept the worker from training."""
+        return not self.begun and not (self._ended and self.status == "stopped")
 
     @property
     def over(self) -> bool:

@@ -17,7 +17,7 @@ from dlcore.problems import unknown
 from dlcore.registry import DATA
 
 
-@DATA.register(group="bundled", input="image", target="class")
+@DATA.register(group="bundled", input="image", target="class", shape=(1, 8, 8), outputs=10)
 def digits(
     context: DataContext, *, val: Fraction = 0.1, test: Fraction = 0.2, augment: AugmentName = "none"
 ) -> Data:
@@ -45,7 +45,7 @@ def digits(
     )
 
 
-@DATA.register(group="bundled", input="vector", target="class")
+@DATA.register(group="bundled", input="vector", target="class", shape=(4,), outputs=3)
 def iris(
     context: DataContext, *, classes: tuple[str, ...] = (), val: Fraction = 0.15, test: Fraction = 0.2
 ) -> Data:
@@ -71,7 +71,7 @@ def iris(
     )
 
 
-@DATA.register(group="bundled", input="vector", target="class")
+@DATA.register(group="bundled", input="vector", target="class", shape=(13,), outputs=3)
 def wine(context: DataContext, *, val: Fraction = 0.15, test: Fraction = 0.2) -> Data:
     """Wine: chemical analyses of 178 wines, 13 measures, 3 growers.
 
@@ -82,7 +82,7 @@ def wine(context: DataContext, *, val: Fraction = 0.15, test: Fraction = 0.2) ->
     return _classes("load_wine", context, val, test)
 
 
-@DATA.register(group="bundled", input="vector", target="binary")
+@DATA.register(group="bundled", input="vector", target="binary", shape=(30,), outputs=1)
 def breast_cancer(context: DataContext, *, val: Fraction = 0.15, test: Fraction = 0.2) -> Data:
     """Breast cancer (Wisconsin): 569 tumours, 30 measures of cell nuclei, malignant or benign.
 
@@ -93,7 +93,7 @@ def breast_cancer(context: DataContext, *, val: Fraction = 0.15, test: Fraction 
     return _classes("load_breast_cancer", context, val, test)
 
 
-@DATA.register(group="bundled", input="vector", target="number")
+@DATA.register(group="bundled", input="vector", target="number", shape=(10,), outputs=1)
 def diabetes(context: DataContext, *, val: Fraction = 0.15, test: Fraction = 0.2) -> Data:
     """Diabetes: 442 patients, 10 measures, a number for how far the disease got within a year.
 

@@ -9,7 +9,9 @@ import os
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from dlcore.errors import UserError
@@ -20,8 +22,25 @@ MAX_BYTES = 2**30
 REPORT_SECONDS = 0.5
 
 
+_refused: ContextVar[bool] = ContextVar("refused", default=False)
+
+
 class DownloadError(Exception):
     """No mirror gave the file; says why."""
+
+
+class NotDownloaded(UserError):  # noqa: N818  (no error: a run downloads it)
+    """The file is not here, and this is not the moment to fetch it."""
+
+
+@contextmanager
+def no_downloads() -> Iterator[None]:
+    """Inside, and in this thread, `download` raises `NotDownloaded` and fetches nothing."""
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
 
 
 def download(urls: Sequence[str], path: Path, *, md5: str, report: Callable[[str], None]) -> None:
@@ -33,8 +52,11 @@ def download(urls: Sequence[str], path: Path, *, md5: str, report: Callable[[str
 
     Raises:
         DownloadError: no mirror answered, or what came was not the file.
+        NotDownloaded: inside `no_downloads`.
         UserError: the folder cannot be written.
     """
+    if _refused.get():
+        raise NotDownloaded(f"{path.name} is not on this computer yet: the run downloads it when it starts")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

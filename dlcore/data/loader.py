@@ -222,7 +222,8 @@ def _shortage(fetch: _Fetch, batch_size: int, workers: int) -> str:
     if not SHARED_MEMORY.is_dir() or not len(fetch.dataset):  # type: ignore[arg-type]
         return ""
     inputs, targets = _unwrap(fetch[0, [0]])
-    needed = (inputs.nbytes + targets.nbytes) * batch_size * (PREFETCH * workers + 1)
+    # Semaphores live there, too, and every tensor takes whole pages.
+    needed = (inputs.nbytes + targets.nbytes) * batch_size * (PREFETCH * workers + 1) + 2**20
     free = shutil.disk_usage(SHARED_MEMORY).free
     if needed * 1.25 <= free:
         return ""

@@ -44,7 +44,7 @@ Labelled = tuple[
 ]  # images (samples, channels, height, width), codes (samples,)
 
 
-@DATA.register(group="images", input="image", target="class")
+@DATA.register(group="images", input="image", target="class", shape=(1, 28, 28), outputs=10)
 def mnist(
     context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
 ) -> Data:
@@ -58,7 +58,7 @@ def mnist(
     return _data(context, *_idx_set(context, "MNIST"), DIGITS, val=val, limit=limit, augment=augment)
 
 
-@DATA.register(group="images", input="image", target="class")
+@DATA.register(group="images", input="image", target="class", shape=(1, 28, 28), outputs=10)
 def fashion(
     context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
 ) -> Data:
@@ -72,7 +72,7 @@ def fashion(
     return _data(context, *_idx_set(context, "FashionMNIST"), GARMENTS, val=val, limit=limit, augment=augment)
 
 
-@DATA.register(group="images", input="image", target="class")
+@DATA.register(group="images", input="image", target="class", shape=(3, 32, 32), outputs=10)
 def cifar10(
     context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
 ) -> Data:
@@ -87,7 +87,7 @@ def cifar10(
     return _data(context, train, test, names, val=val, limit=limit, augment=augment)
 
 
-@DATA.register(group="images", input="image", target="class")
+@DATA.register(group="images", input="image", target="class", shape=(3, 32, 32), outputs=100)
 def cifar100(
     context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
 ) -> Data:

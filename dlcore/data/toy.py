@@ -23,7 +23,7 @@ Arms = Annotated[int, Field(ge=2, le=20)]
 Points = NDArray[np.float64]
 
 
-@DATA.register(group="toy", input="vector", target="binary")
+@DATA.register(group="toy", input="vector", target="binary", shape=(2,), outputs=1)
 def moons(
     context: DataContext,
     *,
@@ -47,7 +47,7 @@ def moons(
     return _data(context, "moons", points, code, noise, ("upper", "lower"), val, test)
 
 
-@DATA.register(group="toy", input="vector", target="binary")
+@DATA.register(group="toy", input="vector", target="binary", shape=(2,), outputs=1)
 def circles(
     context: DataContext,
     *,
@@ -73,7 +73,7 @@ def circles(
     return _data(context, "circles", points, code, noise, ("outer", "inner"), val, test)
 
 
-@DATA.register(group="toy", input="vector", target="class or binary")
+@DATA.register(group="toy", input="vector", target="class or binary", shape=(2,), outputs=3)
 def spirals(
     context: DataContext,
     *,

@@ -106,8 +106,8 @@ class Checkpoint:
 
     def _refused(self, name: str) -> UserError:
         return UserError(
-            f"{self.path / name} holds something else than the state of a training, and nothing of it was used: "
-            f"remove the folder {self.path.name} to go on from an older checkpoint."
+            f"{self.path / name} holds something else than the state of a training; nothing of it was used. "
+            f"Remove the folder {self.path.name} to go on from an older checkpoint."
         )
 
     def damage(self) -> str:
@@ -136,6 +136,7 @@ class CheckpointFolder:
 
     def __init__(self, path: Path, keep: int = 2) -> None:
         self.path, self.keep = path, keep
+        self._last = 0  # remembered, so that a manifest that cannot be read for once does not count backwards
 
     def all(self) -> list[Checkpoint]:
         """Every finished checkpoint, oldest first; damaged manifests are passed over."""
@@ -144,6 +145,7 @@ class CheckpointFolder:
             manifest = _read_manifest(folder)
             if manifest is not None:
                 found.append(Checkpoint(folder, manifest))
+        self._last = max(self._last, *(checkpoint.order for checkpoint in found), 0)
         return sorted(found, key=lambda checkpoint: checkpoint.order)
 
     def newest(self, report: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
@@ -171,7 +173,8 @@ class CheckpointFolder:
         """
         self.path.mkdir(mode=0o700, exist_ok=True)
         self._sweep()
-        sequence = max((c.order for c in self.all()), default=0) + 1
+        self.all()  # brings the last number up to date
+        sequence = self._last + 1
         temporary = self.path / f"{_TEMPORARY}{sequence}"
         final = self._free_name(snapshot.facts["step"])
         try:
@@ -272,8 +275,8 @@ class CheckpointWriter:
                 time.sleep(0.05 * 2**attempt)
         self._warn(
             f"The checkpoint of step {snapshot.facts['step']} could not be written to {self.folder.path} "
-            f"({reason.partition(chr(10))[0]}): {_size_of(snapshot):,} bytes needed, {_free(self.folder.path)} free. "
-            "The older ones are intact and training goes on."
+            f"({reason.partition(chr(10))[0]}): {_size_of(snapshot):,} bytes needed, "
+            f"{_free(self.folder.path)} free. The older ones are intact and training goes on."
         )
         return None
 
@@ -331,7 +334,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    """A manifest of the form that `CheckpointFolder.write` gives it, else None; it may have been made to harm."""
+    """A manifest as `CheckpointFolder.write` makes them, else None; it may have been made to harm."""
     path = folder / MANIFEST
     try:
         status = path.lstat()

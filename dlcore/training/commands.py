@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlcore.control import Command
+from dlcore.text_safety import safe_text
 
 if TYPE_CHECKING:
     from dlcore.training.trainer import Trainer
@@ -23,7 +25,11 @@ def obey(trainer: Trainer, command: Command) -> Answer:
     handler = _HANDLERS.get(command.command)
     if handler is None:
         return False, f"Unknown command '{command.command}'."
-    return handler(trainer, command)
+    try:
+        return handler(trainer, command)
+    except Exception as error:  # what is asked for on the side must not end the training
+        traceback.print_exc()
+        return False, safe_text(f"{command.command} failed: {type(error).__name__}: {error}", limit=300)
 
 
 def _pause(trainer: Trainer, command: Command) -> Answer:

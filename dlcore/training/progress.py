@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from dlcore.errors import UserError
+from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import Checkpoint, Snapshot, to_host
 from dlcore.training.precision import fingerprint
 
@@ -63,12 +65,15 @@ class Progress:
         return better
 
     def add_losses(self, name: str, values: np.ndarray) -> None:
-        """Add (steps,) losses to the epoch's mean. Added one after another: the sum must not depend on the
-        moments at which they were fetched."""
+        """Add (steps,) losses to the epoch's mean, skipped steps left out.
+
+        Added one after another: the sum must not depend on the moments at which they were fetched.
+        """
         sums = self.loss_sums.setdefault(name, [0.0, 0.0])
         for value in values.tolist():
-            sums[0] += value
-        sums[1] += len(values)
+            if math.isfinite(value):
+                sums[0] += value
+                sums[1] += 1
 
     def take_epoch_losses(self) -> dict[str, float]:
         """Mean of every curve over the epoch, and start anew."""
@@ -113,8 +118,24 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> dict[str, tuple[str, st
     Returns:
         What differs in the environment, name to (then, now); empty means that the rest of the training is
         bitwise what it would have been.
+
+    Raises:
+        UserError: the checkpoint belongs to another network or optimizer.
     """
     state = checkpoint.trainer()
+    try:
+        return _restore(trainer, checkpoint, state)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = safe_text(" ".join(f"{type(error).__name__}: {error}".split()), limit=300)
+        raise UserError(
+            f"Checkpoint {checkpoint.path.name} does not fit this run ({reason}); was the model or the "
+            "optimizer changed since? Change it back, or start a new run with dltui run."
+        ) from error
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint, state: dict[str, Any]) -> dict[str, tuple[str, str]]:
     trainer.progress = Progress(**{**state["progress"], "paused": False})
     trainer.stepper.skipped = trainer.progress.skipped
     trainer.task.model.load_state_dict(checkpoint.weights(averaged=False))

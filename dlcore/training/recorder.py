@@ -45,18 +45,22 @@ class Recorder:
         self.seconds = seconds
         self.summary: dict[str, Any] = {}
         self._series = SeriesWriter(run.path / "metrics")
-        self._losses: dict[str, list[Tensor]] = {}
+        self._losses: dict[str, list[Any]] = {}  # tensors on a device, or numbers
         self._last_time = time.time()
         self._state_written = -STATE_SECONDS
         self._broken = False
         self.next_due = clock() + seconds
 
     def add(self, name: str, value: Tensor) -> None:
-        """Keep a step's scalar, (), for the next record. About 0.2 microseconds."""
+        """Keep a step's scalar, (), for the next record. About 0.2 microseconds.
+
+        On the CPU its number is there to take; elsewhere reading it would wait for the device.
+        """
+        kept = value.item() if value.is_cpu else value
         try:
-            self._losses[name].append(value)
+            self._losses[name].append(kept)
         except KeyError:
-            self._losses[name] = [value]
+            self._losses[name] = [kept]
 
     def fetch(self, step: int) -> dict[str, np.ndarray]:
         """Bring the kept scalars to the host and append them, as the steps that end with ``step``.
@@ -70,7 +74,7 @@ class Recorder:
         fetched: dict[str, np.ndarray] = {}
         for name, values in self._losses.items():
             if values:
-                numbers = torch.stack(values).double().cpu().numpy()
+                numbers = _on_host(values)
                 values.clear()
                 steps = np.arange(step - len(numbers) + 1, step + 1)
                 times = np.linspace(self._last_time, now, len(numbers) + 1)[1:]
@@ -140,3 +144,10 @@ class Recorder:
                 f"warning: the run directory cannot be written ({error}); training goes on, curves may have gaps.",
                 flush=True,
             )
+
+
+def _on_host(values: list[Any]) -> np.ndarray:
+    """Kept scalars as float64 (steps,): tensors are stacked on their device and come over in one copy."""
+    if isinstance(values[0], Tensor):
+        return torch.stack(values).double().cpu().numpy()
+    return np.array(values, dtype=np.float64)

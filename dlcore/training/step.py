@@ -7,7 +7,7 @@ preset, are marked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]
 
-    def step(self, batches: list[Batch], factor: float, keep: bool = False) -> None:
+    def step(self, batches: Sequence[Batch], factor: float, keep: bool = False) -> None:
         """Update every phase's weights once.
 
         Args:
@@ -77,10 +77,10 @@ class Stepper:
         if timed:
             self._stopwatch.mark("data")
         for phase, curve, optimizer, parameters in self.phases:
-            optimizer.zero_grad()
+            _clear_gradients(parameters)
             loss = self._backward(phase, batches, keep)
             if loss is None:
-                optimizer.zero_grad()
+                _clear_gradients(parameters)
                 raise OutOfMemory
             self._add_loss(curve, loss)
             for group in optimizer.param_groups:
@@ -92,7 +92,7 @@ class Stepper:
         if self.ema is not None:
             self.ema.update()
 
-    def _backward(self, phase: str, batches: list[Batch], keep: bool) -> Tensor | None:
+    def _backward(self, phase: str, batches: Sequence[Batch], keep: bool) -> Tensor | None:
         """Gradients of the mean loss, (), of the effective batch; None when memory ran out.
 
         The caller recovers, outside the except block: an exception in flight pins the tensors of its
@@ -120,7 +120,7 @@ class Stepper:
             self.observed = (loss.detach(), outputs.detach(), batch)
         return mean
 
-    def _weighted(self, batches: list[Batch]) -> list[tuple[Batch, float]]:
+    def _weighted(self, batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
         if len(batches) == 1 and self.pieces == 1:
             return [(batches[0], 1.0)]
         total = sum(len(batch.targets) for batch in batches)
@@ -138,7 +138,7 @@ class Stepper:
             return True
         finite = bool(norm.isfinite())  # waits for the device: the price of this policy
         self.skipped += not finite
-        return finite
+        return finite or self.precision.scaler is not None  # a scaler skips by itself, and lowers its scale
 
     def _apply(self, optimizer: torch.optim.Optimizer) -> None:
         scaler = self.precision.scaler
@@ -166,6 +166,12 @@ class Stepper:
 def trainable(modules: tuple[nn.Module, ...]) -> list[nn.Parameter]:
     """Parameters that want a gradient."""
     return [p for module in modules for p in module.parameters() if p.requires_grad]
+
+
+def _clear_gradients(parameters: list[nn.Parameter]) -> None:
+    """What ``optimizer.zero_grad`` does, without the 10 microseconds its profiler hook costs."""
+    for parameter in parameters:
+        parameter.grad = None
 
 
 def _curve(phase: str) -> str:

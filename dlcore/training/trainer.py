@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dlcore.control import ControlReader
+from dlcore.control import Command, ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
 from dlcore.preset import Checkpoint as CheckpointSection
@@ -34,7 +35,16 @@ from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import OutOfMemory, Stepper
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.task import Task
-from dlcore.training.trouble import first_nonfinite_layer
+from dlcore.training.trouble import first_nonfinite_layer, has_finite_weights, is_out_of_memory
+
+OUT_OF_MEMORY = (
+    "Out of memory with a single sample; try a smaller model or input, training.precision = 'bf16' or "
+    "training.gradient_checkpointing = true."
+)
+
+
+LEAST_SCALE = 2.0**-10
+"""A gradient scale below this means that no scale helps."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +142,14 @@ class Trainer:
                     self._obey()
                 if self.outcome is not None:
                     return
+                if not last and self._time_to_save():
+                    self.save()
                 self.stopwatch.start()
             if last:
                 break
         self._end_epoch()
 
-    def _step(self, batches: list[Batch], keep: bool) -> bool:
+    def _step(self, batches: Sequence[Batch], keep: bool) -> bool:
         """One optimizer step, in smaller pieces where memory is short; False when not even one sample fits."""
         factor = self.factor
         while True:
@@ -188,6 +200,9 @@ class Trainer:
                 self.recorder.event(
                     "command", id=command.id, command=command.command, value=command.value, ok=ok, message=message
                 )  # fmt: skip
+            if self.flags.save_wanted:
+                self.flags.save_wanted = self.flags.raised = False
+                self.save()
             received = self.flags.received
             if received is not None and self.outcome is None:
                 self.save()
@@ -205,7 +220,10 @@ class Trainer:
         metrics = progress.take_epoch_losses() if complete else {}
         better = False
         if not complete or progress.epoch % training.evaluate_every == 0 or progress.epoch >= training.epochs:
-            metrics |= self.evaluate()
+            results = self._evaluate_or_end()
+            if self.outcome is not None:
+                return
+            metrics |= results
             value = metrics[self.monitor]
             self.schedule.observe(value, self.monitor_mode == "min")
             better = progress.judge(self.monitor, value, self.monitor_mode, training.min_delta)
@@ -230,8 +248,20 @@ class Trainer:
         else:
             self.recorder.event("epoch", **facts)
         if self.inspect_every and complete and progress.epoch % self.inspect_every == 0:
-            self.inspect(self)
+            ok, message = obey(self, Command("inspect"))
+            if not ok:
+                self.recorder.event("warning", kind="inspect", message=message)
         self._obey()
+
+    def _evaluate_or_end(self) -> dict[str, float]:
+        """`evaluate`; where not even one sample fits in memory, the outcome is set and there is no result."""
+        try:
+            return self.evaluate()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self._out_of_memory()  # now that the exception no longer pins the tensors of its traceback
+        return {}
 
     def evaluate(self) -> dict[str, float]:
         """Validation figures, with the averaged weights where there are any; recorded as points of this step."""
@@ -240,7 +270,7 @@ class Trainer:
         else:
             with self.ema.applied():
                 results = evaluate(self.task, self.val, self.precision).compute()
-        named = {f"val/{name}": value for name, value in results.items()}
+        named = {f"val/{name}": float(value) for name, value in results.items()}
         self.recorder.scalars(self.progress.step, named)
         self.recorder.flush()
         return named
@@ -249,6 +279,7 @@ class Trainer:
         """Snapshot now, write beside the training. An epoch is announced when it can no longer be lost."""
         self._saved_at = self.clock()
         snapshot = take_snapshot(self, best=best)
+        snapshot.facts["announces"] = epoch_event  # for a resume, should this process die before it can
         step, epoch = self.progress.step, self.progress.epoch
 
         def done(checkpoint: Checkpoint | None, seconds: float) -> None:
@@ -305,11 +336,11 @@ class Trainer:
         """Seconds trained, over all resumes."""
         return self._seconds_before + self.clock() - self._started
 
-    def _effective_batches(self) -> Iterator[list[Batch]]:
+    def _effective_batches(self) -> Iterator[Sequence[Batch]]:
         """What is left of this epoch: ``accumulate`` batches a step, the last may have fewer."""
         batches = self.train.epoch(self.progress.epoch, start=self.progress.batch)
         if self.training.accumulate == 1:
-            return ([batch] for batch in batches)
+            return zip(batches)  # alone in a tuple each
         return iter(lambda: list(islice(batches, self.training.accumulate)), [])
 
     def _ended(self) -> bool:
@@ -346,17 +377,20 @@ class Trainer:
             return True
         if self.training.max_steps and progress.step >= self.training.max_steps:
             return True
-        return bool(every.every_seconds) and self.clock() - self._saved_at >= every.every_seconds
+        return self._time_to_save()
 
-    def _use_smaller_pieces(self, batches: list[Batch]) -> bool:
+    def _time_to_save(self) -> bool:
+        every = self.checkpoint.every_seconds
+        return every > 0 and self.clock() - self._saved_at >= every
+
+    def _use_smaller_pieces(self, batches: Sequence[Batch]) -> bool:
         """Halve the pieces that go through at once; False at single samples, with the outcome set."""
         size = max(len(batch.targets) for batch in batches)
         if self.stepper.pieces >= size:
             self.progress.batch -= len(batches)  # this step was not made
-            self.recorder.fetch(self.progress.step)
-            self.save()
-            advice = "a smaller model or input, training.precision = 'bf16' or training.gradient_checkpointing = true"
-            self.outcome = Outcome("failed", 1, f"Out of memory with a single sample; try {advice}.")
+            self._record()
+            if self.outcome is None:
+                self._out_of_memory()
             return False
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -366,6 +400,11 @@ class Trainer:
         self.recorder.event("oom", step=self.progress.step, micro_batch=micro)
         self.recorder.event("warning", kind="oom", message=message)
         return True
+
+    def _out_of_memory(self) -> None:
+        """Not even a single sample fits: keep what was trained, and end."""
+        self.save()
+        self.outcome = Outcome("failed", 1, OUT_OF_MEMORY)
 
     def _nonfinite(self, losses: dict[str, np.ndarray], grad_norm: float) -> bool:
         """End the run if a loss or the gradient is not finite, naming the step, the layer and the samples.
@@ -378,20 +417,39 @@ class Trainer:
             for v in losses.values()
             if not np.isfinite(v).all()
         ]
-        if not first and math.isfinite(grad_norm):
+        if not first and (math.isfinite(grad_norm) or self._scaler_copes()):
             return False
         what, step = ("loss", min(first)) if first else ("gradient", progress.step)
-        since = progress.step - step + 1
-        start = max(0, progress.batch - since * self.training.accumulate)
-        batch = next(iter(self.train.epoch(progress.epoch, start=start)))
-        layer = first_nonfinite_layer(self.task, batch, self.task.phases[0].name)
+        accumulate, since = self.training.accumulate, progress.step - step + 1
+        start = (-(-progress.batch // accumulate) - since) * accumulate
+        batches = list(islice(self.train.epoch(progress.epoch, start=start), accumulate))
+        layer = self._blame(batches)
         epoch = progress.epoch + 1
-        self.recorder.event(
-            "nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=batch.index.tolist()
-        )
+        indices = [index for batch in batches for index in batch.index.tolist()]
+        self.recorder.event("nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=indices)
         where = f", first seen in {layer}" if layer else ""
         advice = "try a smaller optimizer.lr or training.clip_norm = 1.0"
         self.outcome = Outcome(
             "failed", 1, f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}."
         )
         return True
+
+    def _scaler_copes(self) -> bool:
+        """Whether a non-finite gradient is fp16's everyday: the step is skipped and the scale halved."""
+        scaler = self.precision.scaler
+        return scaler is not None and scaler.get_scale() > LEAST_SCALE
+
+    def _blame(self, batches: list[Batch]) -> str:
+        """The layer that first makes a non-finite number of these batches, as far as that can be told."""
+        try:
+            if not has_finite_weights(self.task):
+                # The update has spoilt them by now; with the last finite ones the culprit still shows.
+                self.saver.wait()
+                finite = self.saver.folder.newest()
+                if finite is not None:
+                    self.task.model.load_state_dict(finite.weights(averaged=False))
+            layers = (first_nonfinite_layer(self.task, b, self.task.phases[0].name) for b in batches)
+            return next(filter(None, layers), "")
+        except Exception:  # the finding stands, whatever looking closer runs into
+            traceback.print_exc()
+            return ""

@@ -23,6 +23,8 @@ def first_nonfinite_layer(task: Task, batch: Batch, phase: str) -> str:
 
     A layer whose own weights are non-finite is named with that reason. Runs one forward pass.
     """
+    if not _finite(batch.inputs):
+        return "the input data"
     found: list[str] = []
     handles = []
 
@@ -45,9 +47,12 @@ def first_nonfinite_layer(task: Task, batch: Batch, phase: str) -> str:
             handle.remove()
     if found:
         return found[0]
-    if not _finite(batch.inputs):
-        return "the input data"
     return "" if _finite(loss) else "the loss"
+
+
+def has_finite_weights(task: Task) -> bool:
+    """Whether every parameter of the network is finite."""
+    return all(_finite(parameter) for parameter in task.model.parameters())
 
 
 def _finite(value: Any) -> bool:

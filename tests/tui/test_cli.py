@@ -41,7 +41,8 @@ def preset(tmp_path: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    """This environment, with output buffered as it is for most people."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **more}
 
 
 def dltui(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -136,23 +137,16 @@ def test_looking_at_runs_and_presets_loads_no_torch(runs: Path) -> None:
     assert loaded == "[]"
 
 
-def test_a_reader_that_leaves_early_is_no_error(runs: Path) -> None:
-    for number in range(300):
-        (runs / f"run-{number}").mkdir(parents=True)
-        (runs / f"run-{number}" / "state.json").write_text(
-            '{"status": "finished", "preset": "' + "x" * 400 + '"}'
-        )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tui.cli", "ls", "--json"],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read() == b""
+@pytest.mark.parametrize("verb", [["ls", "--json"], ["rm", "run-17"]])
+def test_a_reader_that_is_gone_is_no_error(runs: Path, verb: list[str]) -> None:
+    for number in range(300):  # more than the output's buffer holds
+        make_run(runs, f"run-{number}", status="starting")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tui.cli", *verb]
+    process = subprocess.run(command, env=environment(), stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert process.stderr == b""
 
 
 def test_a_locale_without_our_signs_gets_them_spelled_out(runs: Path) -> None:
@@ -283,6 +277,40 @@ def test_follow_watches_to_the_end(runs: Path) -> None:
     assert first.startswith("mine  cnn on digits")
     assert "mine stopped at epoch 7/20 by SIGTERM, saved" in rest
     assert process.returncode == 0
+
+
+# presets
+
+
+def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = '[about]\ntitle = "{0}"\nsummary = "About {0}."\nchapter = {1}\n[[about.try]]\nsay = "More."\n'
+    files = {
+        "late": about.format("late", 7),
+        "first": about.format("first", 1),
+        "recipe": "",
+        "broken": "[about\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.toml").write_text(text + PRESET)
+    monkeypatch.setattr("dlcore.preset.shipped", lambda: sorted(tmp_path.glob("*.toml")))
+    assert main(["presets"]) == 0
+    out, errors = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == [
+        "first",
+        "late",
+        "recipe",
+    ]
+    assert "first   About first." in out
+    assert errors.startswith("broken.toml")
+    assert main(["presets", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(entry["name"], entry["chapter"]) for entry in listed] == [
+        ("first", 1),
+        ("late", 7),
+        ("recipe", 0),
+    ]
 
 
 # tell and rm

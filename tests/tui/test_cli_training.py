@@ -23,6 +23,7 @@ widths = [32]
 [training]
 epochs = 2
 device = "cpu"
+threads = 1
 """
 NET = """
 from torch import nn
@@ -93,12 +94,19 @@ def test_what_only_building_can_tell_leaves_no_run(runs: Path, preset: Path) -> 
     assert list(runs.glob("*")) == []
 
 
-def test_a_crash_in_the_user_s_code_shows_its_traceback_and_exits_1(runs: Path, tmp_path: Path) -> None:
-    result = dltui("run", own_net(tmp_path / "own", 63), "--name", "own")
+def test_a_crash_in_the_user_s_code_shows_their_lines_and_exits_1(runs: Path, tmp_path: Path) -> None:
+    preset = own_net(tmp_path / "own", 64)
+    with (preset.parent / "net.py").open("a") as file:
+        file.write("\n    def forward(self, inputs):\n        return super().forward(inputs[:, :, :4])\n")
+    result = dltui("run", preset, "--name", "own")
     assert result.returncode == 1
     assert "own failed at epoch 0/2: RuntimeError: mat1 and mat2 shapes" in result.stderr
-    assert "Traceback (most recent call last)" in result.stderr
-    assert (runs / "own" / "worker.log").exists()
+    _, first, *calls, last = result.stderr.partition("Traceback")[2].splitlines()
+    assert "of dltui and libraries)" in first
+    assert f'  File "{preset.parent / "net.py"}", line 12, in forward' in calls
+    assert not any("torch" in line for line in calls)
+    assert last.startswith("RuntimeError: mat1 and mat2 shapes")
+    assert "torch" in (runs / "own" / "worker.log").read_text()
 
 
 def test_check_names_the_layer_that_does_not_fit_and_exits_2(runs: Path, tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from rich.console import Console
 
 from dlcore.run_dir import RunDir
 from tests.tui.recorded import START, make_run, write_events
+from tui.epoch_table import MAX_ROWS
 from tui.progress import Pipe, follow
-from tui.progress_live import MAX_ROWS, LiveReporter
+from tui.progress_live import LiveReporter
 from tui.reporters import PlainReporter
 from tui.run_state import Event
 from tui.watch import RunWatch
@@ -141,8 +142,22 @@ def test_a_failure_goes_to_the_errors(tmp_path: Path) -> None:
 
 def test_what_fails_before_the_training_is_left_to_the_trainer_to_say(tmp_path: Path) -> None:
     run = make_run(tmp_path, status="starting")
-    write_events(run, [{"seq": 2, "time": START, "event": "failed", "error": "no such file", "exit": 1}])
+    refused = {"seq": 2, "time": START, "event": "warning", "kind": "refused", "message": "no such file"}
+    failed = {"seq": 3, "time": START, "event": "failed", "error": "no such file", "exit": 1}
+    write_events(run, [refused, failed])
     assert plain(run, 1.0) == []
+
+
+def test_a_resume_that_is_refused_does_not_tell_the_old_end_again(tmp_path: Path) -> None:
+    run, out = make_run(tmp_path, status="stopped"), io.StringIO()
+    before = RunWatch(run)
+    before.poll()
+    watch = RunWatch(run, after=before.state.seq)
+    write_events(
+        run, [{"seq": 99, "time": START, "event": "warning", "kind": "refused", "message": "no such file"}]
+    )
+    follow(watch, PlainReporter(out), lambda seconds: True)
+    assert out.getvalue() == ""
 
 
 def test_warnings_are_lines_of_their_own(tmp_path: Path) -> None:
@@ -212,6 +227,13 @@ def test_following_ends_with_the_run(tmp_path: Path) -> None:
     follow(RunWatch(run), PlainReporter(out), wait)
     assert len(looks) == 3
     assert "mine stopped at epoch 8/20 by SIGTERM, saved" in out.getvalue()
+
+
+def test_a_run_stopped_before_its_first_step_has_nothing_saved(tmp_path: Path) -> None:
+    run, out = make_run(tmp_path, "mine", status="starting"), io.StringIO()
+    write_events(run, [{"seq": 2, "time": START, "event": "stopped", "by": "SIGINT", "exit": 130}])
+    follow(RunWatch(run), PlainReporter(out), lambda seconds: True)
+    assert out.getvalue().startswith("mine stopped by ctrl+c before the first step\n")
 
 
 def test_a_run_whose_lock_is_let_go_without_a_word_has_died(tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui import terminal
+
+if TYPE_CHECKING:
+    from dlcore.gauges import GaugeReader
 
 BAD_INPUT = 2
 
@@ -48,7 +52,20 @@ def _show(runs: Path | None, attached: Path | None) -> int:
         return BAD_INPUT
     from tui.app import DltuiApp
     from tui.commands.common import runs_in
+    from tui.preferences import Preferences, default_path
 
-    app = DltuiApp(runs_in(runs).absolute(), attach=attached)
+    app = DltuiApp(
+        runs_in(runs).absolute(),
+        attach=attached,
+        preferences=Preferences(default_path()),
+        gauges=_gauges,
+        real_terminal=True,
+    )
     app.run()
     return app.return_code or 0
+
+
+def _gauges() -> GaugeReader:
+    from dlcore.gauges import GaugeReader
+
+    return GaugeReader()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.widgets.header import Header
 from tui.widgets.keys import KeyBar
+
+if TYPE_CHECKING:
+    from tui.app import DltuiApp
 
 
 class AppScreen(Screen[None]):
     """Yields its own widgets from `compose_body`; sets `header`'s attributes as it learns more."""
 
     WHERE = ""
-    BINDINGS = [
-        Binding(
-            "escape", "back", "Back", id="back", tooltip="Go back to the screen before this one", show=False
-        ),
+    KEYS: ClassVar[tuple[str, ...]] = ()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="back", tooltip="Back to the screen before", show=False),
     ]
 
     def compose(self) -> ComposeResult:
@@ -26,7 +31,7 @@ class AppScreen(Screen[None]):
         header.where = self.WHERE
         yield header
         yield from self.compose_body()
-        yield KeyBar()
+        yield KeyBar(self.key_ids)
 
     def compose_body(self) -> ComposeResult:
         """The widgets between the two lines."""
@@ -36,6 +41,15 @@ class AppScreen(Screen[None]):
     def header(self) -> Header:
         """The first line."""
         return self.query_one(Header)
+
+    @property
+    def dltui(self) -> DltuiApp:
+        """The app, as the type it is."""
+        return cast("DltuiApp", self.app)
+
+    def key_ids(self) -> Sequence[str]:
+        """Ids of the bindings that matter now, the most important first; where empty, their own order."""
+        return self.KEYS
 
     def action_back(self) -> None:
         """Leaves this screen; on the first one there is nothing to go back to."""

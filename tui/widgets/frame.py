@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
+from textual.widget import Widget
 
 from tui import words
 
@@ -44,6 +45,14 @@ class Frame(Vertical):
     frame_tone: reactive[str] = reactive("", layout=False, repaint=False)
 
     _dressed: tuple[object, ...] = ()
+
+    def __init__(
+        self, *children: Widget, title: str = "", id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(*children, id=id, classes=classes)
+        self.set_reactive(Frame.frame_title, title)
+        if title:
+            self.border_title = Content(title)  # for the first paint, until the width is known
 
     def watch_frame_title(self) -> None:  # noqa: D102
         self._dress()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from textual.content import Content
@@ -22,10 +23,16 @@ class Key(NamedTuple):
     description: str
     action: str
     node: DOMNode
+    show: bool
 
 
 class KeyBar(Widget):
-    """Shows the first five bindings in force that want to be shown; a click does what the key does."""
+    """Shows five of the bindings in force; a click does what the key does.
+
+    Args:
+        wanted: ids of the bindings that matter now, the most important first; none: those that want to be
+            shown, in their order.
+    """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -38,21 +45,28 @@ class KeyBar(Widget):
 
     keys: reactive[tuple[Key, ...]] = reactive((), layout=False)
 
+    def __init__(self, wanted: Callable[[], Sequence[str]] = tuple) -> None:
+        super().__init__()
+        self._wanted = wanted
+
     def on_mount(self) -> None:
         """Follows the bindings as focus and state change them."""
         self._spans: list[tuple[int, int, Key]] = []
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.update_keys())
-        self.update_keys()
+        self.call_after_refresh(self.update_keys)  # when the screen's other widgets are there
 
     def update_keys(self) -> None:
-        """Asks the screen what is bound now."""
-        found: dict[str, Key] = {}
+        """Asks the screen what is bound now, and what of it matters most."""
+        bound: dict[str, Key] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and active.enabled and binding.action not in found:
+            if active.enabled and (name := binding.id or binding.action) not in bound:
                 shown = self.app.get_key_display(binding)
-                found[binding.action] = Key(shown, binding.description.lower(), binding.action, active.node)
-        self.keys = tuple(found.values())[:MOST]
+                bound[name] = Key(
+                    shown, binding.description.lower(), binding.action, active.node, binding.show
+                )
+        wanted = self._wanted() or [name for name, key in bound.items() if key.show]
+        self.keys = tuple(bound[name] for name in wanted if name in bound)[:MOST]
 
     def render(self) -> Content:
         """As many as fit; help keeps its place at the right."""

@@ -13,19 +13,24 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Blur, Click, Focus, Resize
+from textual.color import Color
+from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-TONES = ("quiet", "accent", "primary", "success", "warning", "error")
+QUIET = 0.6  # strength of a quiet text's colour
 _KEPT = 4_000  # drawn rows
 
 
 class Cell(NamedTuple):
-    """Part of a row: safe text, as wide as its column, and a tone of `TONES` or ""."""
+    """Part of a row: safe text, as wide as its column.
+
+    Attributes:
+        tone: colour of the theme such as ``success``, or ``quiet``, or "" for the plain one.
+    """
 
     text: str
     tone: str = ""
@@ -41,7 +46,7 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-class LineList(ScrollView, can_focus=True):
+class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows, a cursor, and above them an optional heading that stays.
 
     Attributes:
@@ -50,38 +55,22 @@ class LineList(ScrollView, can_focus=True):
 
     HEADING = False
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "lines--cursor", "lines--heading", *(f"lines--{tone}" for tone in TONES)
-    }  # fmt: skip
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor"}
     DEFAULT_CSS = """
     LineList {
         height: 1fr;
         width: 1fr;
         overflow-x: hidden;
         overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 30%;
-        scrollbar-color-hover: $foreground 50%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-        & > .lines--heading { color: $foreground 55%; }
-        & > .lines--quiet { color: $foreground 60%; }
-        & > .lines--accent { color: $accent; }
-        & > .lines--primary { color: $primary; }
-        & > .lines--success { color: $success; }
-        & > .lines--warning { color: $warning; }
-        & > .lines--error { color: $error; }
-        & > .lines--cursor { background: $foreground 8%; }
-        &:focus > .lines--cursor { background: $accent 22%; text-style: bold; }
+        & > .lines--cursor { background: $row-cursor-quiet; }
+        &:focus > .lines--cursor { background: $row-cursor; text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", id="list.up", tooltip="One row up", show=False),
         Binding("down,j", "move(1)", "Down", id="list.down", tooltip="One row down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="list.page-up", tooltip="A screenful up", show=False),
-        Binding("pagedown", "page(1)", "Page down", id="list.page-down", tooltip="A screenful down", show=False),
+        Binding("pageup", "page(-1)", "Page up", id="list.page-up", tooltip="Up a screen", show=False),
+        Binding("pagedown", "page(1)", "Page down", id="list.page-down", tooltip="Down a screen", show=False),
         Binding("home,g", "jump(0)", "First", id="list.first", tooltip="To the first row", show=False),
         Binding("end,G", "jump(-1)", "Last", id="list.last", tooltip="To the last row", show=False),
         Binding("enter", "take", "Open", id="list.take", tooltip="Open the marked row"),
@@ -118,6 +107,7 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._drawn: dict[object, Strip] = {}
+        self._painted: dict[int, object] = {}  # what each row looked like when it was last painted
         self._styles: dict[tuple[str, bool, bool], Style] = {}
 
     # What a subclass says.
@@ -159,7 +149,7 @@ class LineList(ScrollView, can_focus=True):
         """Repaints the rows in sight that would look different now."""
         top, bottom = self.in_sight
         for index in range(top, bottom):
-            if self._shown.get(index) != self._key(index):
+            if self._painted.get(index) != self._key(index):
                 self._refresh_row(index)
 
     def look_changed(self) -> None:
@@ -181,21 +171,16 @@ class LineList(ScrollView, can_focus=True):
 
     # How it is painted.
 
-    _shown: dict[int, object] = {}
-
     def render_line(self, y: int) -> Strip:
         """One line of the list as it is scrolled now."""
-        width = self.size.width
+        width = self.content_width
         if self.HEADING and y == 0:
-            self._shown = {}
             return self._heading(width)
-        if y == 0:
-            self._shown = {}
         index = y - self.HEADING + int(self.scroll_offset.y)
         if index >= self.row_count:
-            return Strip.blank(width)
+            return self._blank(width)
         key = self._key(index)
-        self._shown[index] = key
+        self._painted[index] = key
         strip = self._drawn.get(key)
         if strip is None:
             if len(self._drawn) > _KEPT:
@@ -205,13 +190,18 @@ class LineList(ScrollView, can_focus=True):
             strip = self._drawn[key] = self._strip(cells, width, here)
         return strip
 
+    def _blank(self, width: int) -> Strip:
+        blank = self._drawn.get(width)
+        if blank is None:
+            blank = self._drawn[width] = Strip.blank(width, self._style("", False, False))
+        return blank
+
     def _key(self, index: int) -> object:
-        return self.row_key(index), index == self.cursor, self.has_focus, self.size.width
+        return self.row_key(index), index == self.cursor, self.has_focus, self.content_width
 
     def _heading(self, width: int) -> Strip:
-        style = self.get_component_rich_style("lines--heading")
         text = "".join(cell.text for cell in self.heading_cells(width))
-        return Strip([Segment(fitted(text, width), style)], width)
+        return Strip([Segment(fitted(text, width), self._style("quiet", False, False))], width)
 
     def _strip(self, cells: Sequence[Cell], width: int, here: bool) -> Strip:
         segments = [Segment(cell.text, self._style(cell.tone, cell.bold, here)) for cell in cells]
@@ -222,11 +212,18 @@ class LineList(ScrollView, can_focus=True):
         if found is None:
             found = self.get_component_rich_style("lines--cursor") if here else self.rich_style
             if tone:
-                found += Style(color=self.get_component_rich_style(f"lines--{tone}").color)
+                found += Style(color=self._tone(tone).rich_color)
             if bold:
                 found += Style(bold=True)
             self._styles[tone, bold, here] = found
         return found
+
+    def _tone(self, tone: str) -> Color:
+        """A theme's colour. A component class for each would cost as much as a widget each at the start."""
+        if tone == "quiet":
+            background, foreground = self.colors[2:]
+            return background.blend(foreground, QUIET, alpha=1)
+        return Color.parse(self.app.theme_variables[tone])
 
     def notify_style_update(self) -> None:
         """Theme or focus changed."""
@@ -234,7 +231,7 @@ class LineList(ScrollView, can_focus=True):
         self._styles.clear()
         self._drawn.clear()
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self) -> None:
         """Another width, other columns."""
         self._drawn.clear()
         self.rows_changed()

@@ -30,7 +30,7 @@ STATUS = 10
 EPOCH = 7
 VALUE = 8
 AGE = 6
-LEAST_NAME = 16
+LEAST_NAME = 18
 MOST_NAME = 44
 TREND = 24  # columns of a trend as it is computed; a narrower column shows its means
 _STAMPED = re.compile(r"\d{8}-\d{6}-.")
@@ -55,21 +55,26 @@ def columns(width: int, *, longest_name: int, longest_metric: int, one_metric: b
         longest_metric: columns of the longest metric's name.
         one_metric: all runs are judged by the same metric, which the heading then names.
     """
-    value = max(VALUE, min(longest_metric, 14)) if one_metric else VALUE
     rest = width - MARK - STATUS - GAP - LEAST_NAME
     taken = dict.fromkeys(("epoch", "value", "trend", "age", "metric", "preset"), 0)
-    wishes = [("epoch", EPOCH), ("value", value), ("trend", 6), ("age", AGE), ("preset", 12)]
+    wishes = [("epoch", EPOCH), ("value", VALUE), ("trend", 6), ("age", AGE), ("preset", 12)]
     if not one_metric:
         wishes.insert(3, ("metric", min(longest_metric, 12)))
-    for name, size in wishes:
+    for key, size in wishes:
         if rest >= size + GAP:
-            taken[name] = size
+            taken[key] = size
             rest -= size + GAP
     name = LEAST_NAME + max(0, min(rest, min(longest_name, MOST_NAME) - LEAST_NAME))
     rest -= name - LEAST_NAME
-    for key, most in (("trend", TREND), ("preset", 20), ("metric", longest_metric), ("value", longest_metric)):
-        if taken[key] and not (key == "value" and not one_metric):
-            more = max(0, min(rest, most - taken[key]))
+    most = {
+        "value": longest_metric if one_metric else 0,
+        "metric": longest_metric,
+        "trend": TREND,
+        "preset": 20,
+    }
+    for key, size in most.items():
+        if taken[key]:
+            more = max(0, min(rest, size - taken[key]))
             taken[key] += more
             rest -= more
     return Columns(name=name, **taken)
@@ -154,9 +159,8 @@ class RunList(LineList):
         metrics = {row.best["metric"] for row in self.rows if row.best}
         names = max((words.cells(row.name) for row in self.rows[:1000]), default=0)
         self._metric = next(iter(metrics)) if len(metrics) == 1 else ""
-        longest = max((words.cells(_short(metric)) for metric in metrics), default=0)
-        if self._metric:
-            longest = words.cells(self._metric)
+        shown = [self._metric] if self._metric else [_short(metric) for metric in metrics]
+        longest = max(map(words.cells, shown), default=0)
         laid = columns(
             max(self.content_width, 1),
             longest_name=names,
@@ -236,13 +240,17 @@ class RunList(LineList):
             ("status", STATUS, False),
             ("preset", at.preset, False),
             ("epoch", at.epoch, True),
-            (self._metric or "best", at.value, True),
+            (self._judged_by(at.value), at.value, True),
             ("metric", at.metric, False),
             ("trend", at.trend, False),
             ("age", at.age, True),
         ]
         shown = [" " * GAP + fitted(title, size, right=right) for title, size, right in titles if size]
         return [Cell(" " * MARK + fitted("name", at.name) + "".join(shown))]
+
+    def _judged_by(self, width: int) -> str:
+        name = self._metric or "best"
+        return name if words.cells(name) <= width else _short(name)
 
 
 def _short(metric: str) -> str:

@@ -11,15 +11,16 @@ import torch
 from torch import nn
 
 from dlcore.assembly import seed_everything
-from dlcore.control import ControlReader
+from dlcore.control import ControlReader, send
 from dlcore.data.batches import Batches
 from dlcore.data.spec import DataSpec, Part, TensorPart
 from dlcore.events import EventReader, EventWriter
-from dlcore.preset import Checkpoint, Training
+from dlcore.preset import Checkpoint as CheckpointSection
+from dlcore.preset import Training
 from dlcore.run_dir import RunDir
 from dlcore.tasks.classification import Classification
 from dlcore.training import optimizers
-from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter
+from dlcore.training.checkpoints import Checkpoint, CheckpointFolder, CheckpointWriter
 from dlcore.training.ema import EMA
 from dlcore.training.precision import Precision
 from dlcore.training.recorder import Recorder
@@ -66,6 +67,26 @@ class StopAfter(Flags):
         return signal.SIGTERM if self._step() >= self._steps else None
 
 
+class Sends(Flags):
+    """A viewer that appends commands to control.jsonl, each so that it is obeyed right after a given step."""
+
+    def __init__(self, trainer: Trainer, plan: dict[int, str]) -> None:
+        super().__init__()
+        self._trainer, self._plan = trainer, plan
+        self.ids: dict[str, str] = {}
+
+    @property
+    def raised(self) -> bool:  # type: ignore[override]
+        text = self._plan.pop(self._trainer.progress.step + 1, "")
+        if text:
+            self.ids[text] = send(self._trainer.recorder.run.path, text)
+        return bool(text)
+
+    @raised.setter
+    def raised(self, value: bool) -> None:
+        pass
+
+
 def make_trainer(
     runs: Path,
     *,
@@ -74,9 +95,15 @@ def make_trainer(
     model: nn.Module | None = None,
     schedule: Schedule | None = None,
     train: Part | None = None,
+    val: Part | None = None,
     workers: int = 0,
     optimizer: Callable[..., torch.optim.Optimizer] = optimizers.adamw,
     warn: Callable[[str], None] | None = None,
+    sends: dict[int, str] | None = None,
+    checkpoint: dict[str, Any] | None = None,
+    inspect: Callable[[Trainer], str] = lambda trainer: "inspections/none.json",
+    inspect_every: int = 0,
+    remember: Callable[[Training], None] = lambda training: None,
     **training: Any,
 ) -> Trainer:
     """A trainer over its run directory, which is opened again where it exists."""
@@ -90,11 +117,11 @@ def make_trainer(
     trainer = Trainer(
         task,
         Batches(train, section.batch_size, shuffle=True, train=True, **kind),
-        Batches(make_part(24, seed=1), 24, shuffle=False, train=False, **kind),
+        Batches(val or make_part(24, seed=1), 24, shuffle=False, train=False, **kind),
         {"main": optimizer([task.model])},
         schedule or Constant(),
         training=section,
-        checkpoint=Checkpoint(),
+        checkpoint=CheckpointSection(**(checkpoint or {})),
         precision=Precision(
             section.precision if section.precision != "auto" else "fp32", torch.device("cpu")
         ),
@@ -103,8 +130,12 @@ def make_trainer(
         saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=warn or _raise, retries=0),
         control=ControlReader(run.path / "control.jsonl", start_at_end=True),
         flags=Flags(),
-        inspect=lambda trainer: "inspections/none.json",
+        inspect=inspect,
+        inspect_every=inspect_every,
+        remember=remember,
     )
+    if sends:
+        trainer.flags = Sends(trainer, dict(sends))
     if stop_after:
         trainer.flags = StopAfter(lambda: trainer.progress.step, stop_after)
     return trainer
@@ -121,6 +152,30 @@ def final_state(trainer: Trainer) -> dict[str, torch.Tensor]:
 def events(trainer: Trainer, kind: str) -> list[dict[str, Any]]:
     """The run's events of one kind."""
     return [e for e in EventReader(trainer.recorder.run.path / "events.jsonl").read() if e["event"] == kind]
+
+
+def the_event(trainer: Trainer, kind: str) -> dict[str, Any]:
+    """The run's only event of a kind."""
+    (event,) = events(trainer, kind)
+    return event
+
+
+def newest(trainer: Trainer) -> Checkpoint:
+    """The run's newest checkpoint, which must be whole."""
+    checkpoint = CheckpointFolder(trainer.recorder.run.path / "checkpoints").newest(_raise)
+    assert checkpoint is not None
+    return checkpoint
+
+
+def assert_same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    """Bitwise equality of two states."""
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+def assert_close(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    """Equality of two states but for rounding."""
+    torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
 
 
 def _raise(message: str) -> None:

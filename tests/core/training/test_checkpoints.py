@@ -143,7 +143,9 @@ def test_a_new_checkpoint_that_cannot_be_read_back_costs_no_older_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = with_saved(tmp_path, 1, 2)
-    monkeypatch.setattr(checkpoints, "write_atomic", lambda path, data: path.write_bytes(data[: len(data) // 2]))
+    monkeypatch.setattr(
+        checkpoints, "write_atomic", lambda path, data: path.write_bytes(data[: len(data) // 2])
+    )
     folder.write(snapshot(3))
     assert [step_in(checkpoint) for checkpoint in folder.all()] == [1, 2]
 
@@ -200,7 +202,9 @@ class Faults:
     def _guarded(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             position, self.made = self.made, self.made + 1
-            still_full = self._lasting and 0 <= self._position < position and name not in NEVER_FOR_WANT_OF_SPACE
+            still_full = (
+                self._lasting and 0 <= self._position < position and name not in NEVER_FOR_WANT_OF_SPACE
+            )
             if position == self._position or still_full:
                 return TORN[name](*args) if name in TORN else fail(self._error)
             return real(*args, **options)
@@ -214,7 +218,9 @@ def test_an_error_at_any_call_leaves_the_old_checkpoint_or_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, lasting: bool
 ) -> None:
     faults = Faults(monkeypatch)
-    calls = faults.count(lambda: with_saved(tmp_path / "counted", 1, 2), lambda folder: folder.write(snapshot(3)))
+    calls = faults.count(
+        lambda: with_saved(tmp_path / "counted", 1, 2), lambda folder: folder.write(snapshot(3))
+    )
     outcomes = set()
     for position in range(calls):
         folder = with_saved(tmp_path / str(position), 1, 2)
@@ -367,7 +373,9 @@ def test_training_goes_on_over_a_full_file_system(small_disk: Path, spare: int) 
 
 
 def test_space_for_two_checkpoints_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: checkpoints.shutil._ntuple_diskusage(9, 9, 1999))
+    monkeypatch.setattr(
+        checkpoints.shutil, "disk_usage", lambda path: checkpoints.shutil._ntuple_diskusage(9, 9, 1999)
+    )
     require_space(tmp_path, 999)
     with pytest.raises(UserError) as caught:
         require_space(tmp_path, 1000)
@@ -464,7 +472,10 @@ def renamed(name: str) -> Callable[[dict[str, Any]], Any]:
 
 
 MANIFESTS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    **{f"file {n!r}": renamed(n) for n in ("../../x.pt", "/etc/passwd", "..", "", "a/b.pt", "a\0.pt", "a.pt\n")},
+    **{
+        f"file {n!r}": renamed(n)
+        for n in ("../../x.pt", "/etc/passwd", "..", "", "a/b.pt", "a\0.pt", "a.pt\n")
+    },
     "no files": lambda manifest: manifest.update(files={}),
     "no weights": lambda manifest: manifest["files"].pop("model.safetensors"),
     "no state": lambda manifest: manifest["files"].pop("trainer.pt"),
@@ -499,7 +510,9 @@ def test_only_plain_files_are_read(tmp_path: Path, kind: str, name: str) -> None
         case "folder":
             path.mkdir()
     if name != MANIFEST:
-        change_manifest(path.parent, lambda manifest: manifest["files"][name].update(bytes=path.lstat().st_size))
+        change_manifest(
+            path.parent, lambda manifest: manifest["files"][name].update(bytes=path.lstat().st_size)
+        )
     assert step_in(folder.newest()) == 1
 
 

@@ -1,0 +1,187 @@
+"""The network of a draft as it stands: every layer's shapes, its cost, and whether it fits on the device.
+
+Nothing is allocated: the model is built and run on meta tensors. Wrong values elsewhere in the draft do not
+keep the shapes from being seen; the data's place is taken by what is known of it (see `engine_specs`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from dlcore import assembly
+from dlcore.data.spec import DataSpec
+from dlcore.engine_device import device_facts
+from dlcore.engine_drafts import Draft
+from dlcore.engine_specs import Known, Specs
+from dlcore.errors import UserError
+from dlcore.inspection.memory import estimate_memory
+from dlcore.inspection.mismatch import source_lines
+from dlcore.inspection.records import Trace
+from dlcore.inspection.shapes import trace_builder
+from dlcore.preset_sections import Preset
+from dlcore.registry import Entry
+from dlcore.run_dir import data_folder
+from dlcore.text_safety import safe_text
+from dlcore.user_code import is_user_name, one_line
+
+MOST_ROWS = 2_000
+KEPT = 32  # traces
+WAIT = 0.05  # seconds for data that is quickly read, so that a first guess is not shown for nothing
+
+
+class Shapes:
+    """Answers with the shape table of a draft.
+
+    Args:
+        changed: called from another thread when the same question would be answered better now.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.specs = Specs(data_folder(), changed)
+        self._traces: OrderedDict[str, Trace] = OrderedDict()
+
+    def answer(self, question: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The table as plain data, and whether a better one will follow once the data has been read.
+
+        Returns:
+            ``state`` is ``ok``; ``failed`` when a batch does not go through, told by ``failure``; ``wrong``
+            when there is no model to build, told by ``problems``. ``rows``, ``totals``, ``memory`` and
+            ``device`` come with ``ok`` and, up to the failing layer, with ``failed``; ``data`` always.
+        """
+        draft = Draft.read(question)
+        known = self._data(draft)
+        answer = {"data": _data_facts(draft, known)} | self._table(draft, known)
+        return answer, known.state == "reading"
+
+    def _data(self, draft: Draft) -> Known:
+        try:
+            entry = draft.entry("data")
+        except UserError as error:
+            return Known(None, "wrong", error.lines[0])
+        options, problems = entry.validate(draft.named("data")[1])
+        if problems:
+            spec = self.specs.last(entry, options, draft.base)
+            return Known(spec, "wrong", f"data.{problems[0]}")
+        seed = draft.setting("training", "seed")
+        return self.specs.get(entry, options, seed=seed, base=draft.base, wait=WAIT)
+
+    def _table(self, draft: Draft, known: Known) -> dict[str, Any]:
+        try:
+            entry = draft.entry("model")
+        except UserError as error:
+            return _wrong(error.lines)
+        options, problems = entry.validate(draft.named("model")[1])
+        if problems:
+            return _wrong([f"model.{problem}" for problem in problems])
+        if known.spec is None:
+            return _wrong([known.message])
+        batch = draft.setting("training", "batch_size")
+        batch = min(batch, known.samples[0]) if known.samples and known.samples[0] else batch
+        try:
+            assembly.require_fit(entry, known.spec)
+            table = self._trace(entry, options, known.spec, batch)
+        except UserError as error:
+            return {"state": "failed", "failure": _cannot_build(entry, "; ".join(error.lines), "")}
+        except Exception as error:  # the constructor's own: shown where a failing layer would be
+            line = source_lines(error.__traceback__)
+            where = f"{line[-1].file}:{line[-1].line}: {line[-1].code}" if line else ""
+            return {"state": "failed", "failure": _cannot_build(entry, one_line(error), where)}
+        return _described(table) | self._cost(draft, table)
+
+    def _trace(self, entry: Entry, options: dict[str, Any], spec: DataSpec, batch: int) -> Trace:
+        """The traced model; the last few are kept, so that undoing an edit costs nothing."""
+        own = is_user_name(entry.name)  # its file may change
+        key = repr((entry.name, options, spec, batch))
+        found = None if own else self._traces.get(key)
+        if found is None:
+            found = trace_builder(partial(entry.build, spec, **options), spec, batch_size=batch)
+            self._traces[key] = found
+        self._traces.move_to_end(key)
+        if len(self._traces) > KEPT:
+            self._traces.popitem(last=False)
+        return found
+
+    def _cost(self, draft: Draft, table: Trace) -> dict[str, Any]:
+        name, options = draft.named("optimizer")
+        name = name or Preset.model_fields["optimizer"].default.name
+        momentum = {key: value for key, value in options.items() if isinstance(value, int | float)}
+        ema = draft.setting("training", "ema") > 0
+        memory = estimate_memory(table, optimizer=name, options=momentum, ema=ema).to_dict()
+        return {
+            "memory": memory,
+            "device": device_facts(draft.setting("training", "device"), memory["total"]),
+        }
+
+
+def _wrong(problems: Any) -> dict[str, Any]:
+    return {"state": "wrong", "problems": [safe_text(line, limit=500) for line in problems]}
+
+
+def _cannot_build(entry: Entry, message: str, where: str) -> dict[str, Any]:
+    return {
+        "path": "",
+        "type": entry.name,
+        "kind": "build",
+        "message": safe_text(message, limit=500),
+        "inputs": [],
+        "source": safe_text(where, limit=300),
+    }
+
+
+def _described(table: Trace) -> dict[str, Any]:
+    failure = table.failure
+    return {
+        "state": "failed" if failure else "ok",
+        "rows": [
+            {
+                "path": row.path,
+                "type": row.type,
+                "inputs": [tensor.shape for tensor in row.inputs],
+                "outputs": [tensor.shape for tensor in row.outputs],
+                "parameters": row.parameters,
+                "shared": row.shared,
+                "flops": row.flops,
+            }
+            for row in table.rows[:MOST_ROWS]
+        ],
+        "more_rows": max(0, len(table.rows) - MOST_ROWS),
+        "inputs": [tensor.shape for tensor in table.inputs],
+        "outputs": [tensor.shape for tensor in table.outputs],
+        "totals": {
+            "parameters": table.parameters,
+            "trainable": table.trainable_parameters,
+            "parameter_bytes": table.parameter_bytes,
+            "flops": table.flops,
+            "batch_size": table.batch_size,
+        },
+        "failure": None
+        if failure is None
+        else {
+            "path": failure.path,
+            "type": failure.type,
+            "kind": failure.kind,
+            "message": safe_text(failure.message, limit=500),
+            "inputs": [tensor.shape for tensor in failure.inputs],
+            "source": ""
+            if failure.line is None
+            else safe_text(f"{failure.line.file}:{failure.line.line}: {failure.line.code}", limit=300),
+        },
+    }
+
+
+def _data_facts(draft: Draft, known: Known) -> dict[str, Any]:
+    spec = known.spec
+    facts: dict[str, Any] = {
+        "name": draft.named("data")[0],
+        "state": known.state,
+        "message": safe_text(known.message, limit=500),
+        "samples": list(known.samples),
+        "notes": [safe_text(note, limit=500) for note in known.notes[:20]],
+    }
+    if spec is not None:
+        facts |= {"input": spec.input, "shape": list(spec.input_shape)}
+        facts |= {"target": spec.target, "outputs": spec.num_outputs}
+    return facts

@@ -1,0 +1,116 @@
+"""Every optimizer learns, decays what it should, and goes on from its saved state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from dlcore.registry import OPTIMIZERS
+from dlcore.training import optimizers
+from dlcore.training.muon import orthogonalise
+
+NAMES = OPTIMIZERS.names()
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 12), nn.Tanh(), nn.Linear(12, 12), nn.Tanh(), nn.Linear(12, 2))
+
+
+def loss_of(model: nn.Module) -> torch.Tensor:
+    inputs = torch.randn(32, 4, generator=torch.Generator().manual_seed(1))
+    return F.mse_loss(model(inputs), inputs[:, :2] * inputs[:, 2:])
+
+
+def trained(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> float:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(model).backward()
+        optimizer.step()
+    return loss_of(model).item()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimizer_learns_with_its_defaults(name: str) -> None:
+    model = network()
+    before = loss_of(model).item()
+    after = trained(model, OPTIMIZERS.entry(name).build([model]), 300)
+    assert after < 0.8 * before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimizer_goes_on_bitwise_from_its_saved_state(name: str, tmp_path: Path) -> None:
+    build = OPTIMIZERS.entry(name).build
+    whole, model = network(), network()
+    trained(whole, build([whole]), 8)
+    first = build([model])
+    trained(model, first, 5)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = build([model])
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    trained(model, second, 3)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_is_in_exactly_one_group(name: str) -> None:
+    model = nn.Sequential(
+        nn.Embedding(9, 4), nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.Linear(4, 9)
+    )
+    model[4].weight = model[0].weight  # tied
+    model[3].requires_grad_(False)  # frozen
+    optimizer = OPTIMIZERS.entry(name).build([model])
+    held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(held) == sorted({id(p) for p in model.parameters() if p.requires_grad})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_group_has_a_learning_rate_for_the_schedule(name: str) -> None:
+    groups = OPTIMIZERS.entry(name).build([network()]).param_groups
+    assert all(group["lr"] > 0 for group in groups)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "muon"])
+def test_weight_decay_spares_biases_and_scales(name: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    OPTIMIZERS.entry(name).build([model], weight_decay=0.5).step()
+    assert (model[0].weight < 1).all()
+    spared = [model[0].bias, model[1].weight, model[1].bias]
+    assert all((parameter == 1).all() for parameter in spared)
+
+
+def test_without_momentum_there_is_no_look_ahead() -> None:
+    assert optimizers.sgd([network()], nesterov=True).param_groups[0]["nesterov"] is False
+    assert optimizers.sgd([network()], nesterov=True, momentum=0.9).param_groups[0]["nesterov"] is True
+
+
+# Muon
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (4, 16), (16, 4)])
+def test_orthogonalising_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    near = orthogonalise(matrix)
+    assert near.shape == shape
+    values = torch.linalg.svdvals(near)
+    assert values.min() > 0.5
+    assert values.max() < 1.3
+    assert F.cosine_similarity(near.flatten(), (left @ right).flatten(), dim=0) > 0.95
+
+
+def test_muon_turns_hidden_matrices_only() -> None:
+    model = nn.Sequential(
+        nn.Embedding(9, 4), nn.Conv1d(4, 6, 3), nn.LayerNorm(6), nn.Linear(6, 6), nn.Linear(6, 9)
+    )
+    groups = optimizers.muon([model]).param_groups
+    hidden = {id(parameter) for group in groups if group["muon"] for parameter in group["params"]}
+    assert hidden == {id(model[1].weight), id(model[3].weight)}

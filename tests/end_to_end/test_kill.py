@@ -1,0 +1,158 @@
+"""kill -9 at any moment loses no finished epoch, and the resumed run is bitwise the one never killed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcore.run_dir import RunDir, list_runs
+from dlcore.series import names, read
+from dlcore.training.checkpoints import MANIFEST
+from tests.end_to_end.processes import (
+    PATIENCE,
+    Process,
+    Server,
+    assert_same_weights,
+    await_that,
+    checkpoints,
+    events,
+    toy,
+)
+
+EPOCHS = 10
+SECONDS = 0.8  # about what a whole run takes
+
+
+def figures(run: RunDir) -> dict[str, Any]:
+    """What must come out the same: curves, the figures of each epoch, the best value, the test."""
+    curves = {name: read(run.metrics_path, name) for name in names(run.metrics_path)}
+    exact = {
+        name: (curve.step.tolist(), curve.value.tolist())
+        for name, curve in curves.items()
+        if name == "train/loss" or name.startswith(("val/", "test/"))
+    }
+    assert exact.keys() >= {"train/loss", "val/loss", "val/accuracy", "test/loss"}
+    by_epoch = {event["epoch"]: (event["metrics"], event["best"]) for event in events(run, "epoch")}
+    return {
+        "curves": exact,
+        "epochs": by_epoch,
+        "best": run.summary().best,
+        "test": [event["metrics"] for event in events(run, "test")][-1],
+        "status": run.summary().status,
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(server: Server, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """The run that nobody killed."""
+    folder = tmp_path_factory.mktemp("reference")
+    preset = toy(folder, epochs=EPOCHS)
+    code, _, errors = server.dltui("run", preset, "--runs", folder, "--name", "whole", "--quiet")
+    assert code == 0, errors
+    return RunDir(folder / "whole")
+
+
+def saving(run: RunDir) -> bool:
+    """Whether a checkpoint is half-way to the disk."""
+    try:
+        entries = list(os.scandir(run.checkpoints_path))
+    except OSError:
+        return False
+    return any(
+        entry.name.startswith(".new-") or not os.path.exists(f"{entry.path}/{MANIFEST}")  # noqa: PTH110
+        for entry in entries
+    )
+
+
+def kill_sometime(process: Process, run: RunDir, chance: random.Random) -> int | None:
+    """Kills a process at a random moment, half of the time in the middle of a save; its code if it ended first."""
+    ended: list[int] = []
+
+    def ended_within(seconds: float) -> bool:
+        code = process.server.ask({"wait": process.pid, "seconds": seconds})
+        ended.extend([] if code is None else [code])
+        return bool(ended)
+
+    if ended_within(chance.uniform(0.0, SECONDS)):
+        return ended[0]
+    if chance.random() < 0.5:
+        await_that(lambda: saving(run) or ended_within(0.0), seconds=PATIENCE)
+        if ended or ended_within(chance.uniform(0.0, 0.02)):
+            return ended[0]
+    process.signal()
+    assert process.wait() == -9
+    return None
+
+
+def check_what_is_left(run: RunDir) -> int:
+    """Finished epochs of a killed run, none of which is lost."""
+    (listed,) = [summary for summary in list_runs(run.path.parent) if summary.path == run.path]
+    assert listed.status == ("died" if run.lock_path.exists() else "starting")
+    announced = max((event["epoch"] for event in events(run, "epoch")), default=0)
+    whole = checkpoints(run).newest()  # reads every byte of it
+    kept = whole.manifest["epoch"] if whole is not None else 0
+    assert kept >= announced, f"epoch {announced} was announced, but only {kept} is kept"
+    return announced
+
+
+def torture(server: Server, runs: Path, kills: int, chance: random.Random, finished: Callable[[RunDir], None]) -> int:
+    """Runs and resumes under fire until so many kills hit; ends with a last run left in peace.
+
+    Returns:
+        How many kills hit a half-written checkpoint.
+    """
+    preset = toy(runs.parent, epochs=EPOCHS)
+    hit = torn = number = epochs_before = 0
+    while True:
+        run = RunDir(runs / f"victim-{number}")
+        if run.preset_path.exists():
+            process = server.start("resume", run.path, "--quiet")
+        else:  # killed before there was anything to go on from
+            number, epochs_before = number + 1, 0
+            run = RunDir(runs / f"victim-{number}")
+            process = server.start("run", preset, "--runs", runs, "--name", run.name, "--quiet")
+        code = process.wait() if hit == kills else kill_sometime(process, run, chance)
+        if code is not None or events(run, "finished"):  # or killed when all was done
+            assert not code, process.output
+            finished(run)
+            if hit == kills:
+                return torn
+            number, epochs_before = number + 1, 0
+            continue
+        hit += 1
+        torn += saving(run)
+        if run.preset_path.exists():
+            epochs = check_what_is_left(run)
+            assert epochs >= epochs_before
+            resumed = events(run, "resumed")
+            assert not resumed or resumed[-1]["epoch"] >= epochs_before, "finished epochs were trained again"
+            epochs_before = epochs
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [10, pytest.param(int(os.environ.get("DLTUI_KILLS", "50")), marks=[pytest.mark.slow, pytest.mark.timeout(0)])],
+)
+def test_killed_at_random_moments(server: Server, runs: Path, reference: RunDir, kills: int) -> None:
+    seed = int(os.environ.get("DLTUI_SEED", random.randrange(10**6)))
+    expected = figures(reference)
+    finished = []
+
+    def check(run: RunDir) -> None:
+        assert_same_weights(run, reference)
+        np.testing.assert_equal(figures(run), expected)
+        finished.append(run.name)
+
+    try:
+        torn = torture(server, runs, kills, random.Random(seed), check)
+    except BaseException:
+        print(f"again with DLTUI_SEED={seed}")
+        raise
+    assert finished
+    assert torn or kills < 50, "no kill hit a save: the test has lost its aim"

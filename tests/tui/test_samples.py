@@ -1,0 +1,104 @@
+"""Samples: what tasks write is understood, what anybody else writes hurts nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tui.recorded import HOSTILE
+from tui.samples import Sample, parse, pixels
+
+ABOUT = {"spec": {"class_names": ["cat", "dog"]}}
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def row(**fields: Any) -> Sample:
+    return parse({"step": 5, "samples": [fields]}, ABOUT).rows[0]
+
+
+def test_classes_by_name_right_and_wrong_and_how_sure() -> None:
+    found = parse(
+        {
+            "step": 460,
+            "samples": [
+                {"index": 3, "target": 0, "prediction": 0, "probabilities": [0.9, 0.1]},
+                {"index": 4, "target": 0, "prediction": 1, "probabilities": [0.4, 0.6]},
+            ],
+        },
+        ABOUT,
+    )
+    assert (found.step, found.right, found.judged, found.numbers) == (460, 1, 2, False)
+    assert [(r.target, r.prediction, r.right, r.sure) for r in found.rows] == [
+        ("cat", "cat", True, 0.9),
+        ("cat", "dog", False, 0.6),
+    ]
+
+
+def test_a_class_without_a_name_is_its_number() -> None:
+    assert (row(target=7, prediction=1).target, row(target=7, prediction=1).prediction) == ("7", "dog")
+
+
+def test_numbers_with_their_error() -> None:
+    found = parse({"samples": [{"target": [151.0], "prediction": [148.5]}]}, {})
+    assert found.numbers
+    assert (found.rows[0].target, found.rows[0].prediction, found.rows[0].error) == ("151.0", "148.5", -2.5)
+
+
+def test_several_numbers_have_no_single_error() -> None:
+    found = row(target=[1.0, 2.0], prediction=[1.5, 2.5])
+    assert (found.target, found.error) == ("1.0000, 2.0000", None)
+
+
+def test_generated_text_keeps_its_lines_and_nothing_a_terminal_obeys() -> None:
+    assert row(text="To be,\nor \x1b[31mnot").text == "To be,\nor \\x1b[31mnot"
+
+
+def test_class_names_are_made_safe() -> None:
+    found = parse({"samples": [{"target": 0, "prediction": 0}]}, {"spec": {"class_names": [HOSTILE]}})
+    assert "\x1b" not in found.rows[0].target and "\u202e" not in found.rows[0].target
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([[0, 255], [255, 0]], ((0, 255), (255, 0))),
+        ([[0.0, 1.0], [0.5, 0.0]], ((0, 255), (128, 0))),
+        ([[[0.0, 1.0], [0.5, 0.0]]], ((0, 255), (128, 0))),
+        ([[-1.0, 1.0]], ((0, 255),)),
+        ([[[0], [255]], [[255], [0]]], ((0, 255), (255, 0))),
+    ],
+)
+def test_grey_pictures(value: Any, expected: Any) -> None:
+    found = pixels(value)
+    assert found is not None
+    assert tuple(tuple(pixel[0] for pixel in line) for line in found) == expected
+    assert all(len(set(pixel)) == 1 for line in found for pixel in line)
+
+
+def test_coloured_pictures_with_channels_first_or_last() -> None:
+    first = [[[255, 0], [1, 2]], [[0, 255], [3, 4]], [[7, 8], [5, 6]]]
+    last = [[[255, 0, 7], [0, 255, 8]], [[1, 3, 5], [2, 4, 6]]]
+    assert pixels(first) == pixels(last) == (((255, 0, 7), (0, 255, 8)), ((1, 3, 5), (2, 4, 6)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "x", [], [[]], [[1, 2], [3]], [["a"]], [[float("nan")]], [[[1, 2, 3, 4]] * 5] * 5, [[1] * 600]],
+)
+def test_what_is_no_picture_is_none(value: Any) -> None:
+    found = pixels(value)
+    assert found is None or all(0 <= c <= 255 for line in found for pixel in line for c in pixel)
+
+
+@given(json, json)
+def test_anything_may_be_in_the_files(content: Any, about: Any) -> None:
+    parse(content, about if isinstance(about, dict) else {})
+    parse({"step": content, "samples": [content, {"target": content, "prediction": about}]}, {"spec": about})
+    parse({"samples": [{"pixels": content, "text": content, "probabilities": content, "prediction": 1}]}, {})

@@ -1,0 +1,76 @@
+"""A draft from a preset, into a file, into a run that trains. For threads: each may wait for a disk.
+
+What a person can mend comes as UserError with sentences to show. No Textual, no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from dlcore import launch
+from dlcore import preset as presets
+from dlcore.atomic import write_atomic
+from dlcore.errors import UserError
+from dlcore.preset_text import parse, read_text
+from dlcore.text_safety import safe_text
+from tui.commands import run_files
+from tui.draft import Draft
+
+
+def load(source: str) -> Draft:
+    """The draft that a preset is, by the name of a shipped one or by path.
+
+    Raises:
+        UserError: there is none, or it is no TOML; what else is wrong with it shows in the form.
+    """
+    shipped = {path.stem: path for path in presets.shipped()}
+    path = shipped.get(source) or Path(source).expanduser()
+    if source not in shipped and not path.suffix:
+        path = presets.find(source)  # raises, naming the nearest
+    data = parse(read_text(path, safe_text(source, limit=200)), safe_text(source, limit=200)).data
+    values = {section: table for section, table in data.items() if isinstance(table, dict)}
+    return Draft(values, source, path.absolute().parent)
+
+
+def save(draft: Draft, path: Path) -> None:
+    """Writes the draft as a preset, as it is.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        write_atomic(path, draft.toml().encode())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{safe_text(path)} cannot be written: {reason}") from error
+
+
+def start(
+    draft: Draft, runs: Path, *, wait_ready: bool = False, warn: Callable[[str], None] | None = None
+) -> Path:
+    """Makes a run of the draft and starts its worker.
+
+    Args:
+        wait_ready: come back when it trains, and not before; for drafts that nobody could check.
+        warn: told in a sentence when logging out would end the worker.
+
+    Returns:
+        The run's directory.
+
+    Raises:
+        UserError: what keeps it from starting; no run is left behind.
+    """
+    run_files.require_writable(runs)
+    source = draft.source or f"{draft.title}.toml"
+    preset = presets.loads(draft.toml(), source, builders=False, base=draft.base)
+    run = run_files.create(runs, None, preset)
+    try:
+        launch.start_detached(run, wait_ready=wait_ready, warn=warn)
+    except UserError:
+        if not run.is_locked():
+            with contextlib.suppress(UserError):
+                run.remove()
+        raise
+    return run.path

@@ -1,0 +1,210 @@
+"""What the network answers, for eyes: right and wrong, numbers, pictures, generated text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from tui import words
+from tui.folder_follower import FolderFollower, FolderRead
+from tui.samples import Sample, Samples, parse
+from tui.widgets.gauge import Part
+from tui.widgets.page import Line, Page
+from tui.widgets.panel import Context, Panel
+
+if TYPE_CHECKING:
+    from tui.follow import RunView
+
+_NONE = "A few test samples with the network's answers appear here when the run is finished."
+_DAMAGED = "This file of samples cannot be read. [ and ] go to others."
+_PICTURE = 32  # columns of a picture at most
+_GAP = 2
+
+
+class SamplesPanel(Panel):
+    """The newest samples; `[` and `]` go back and forth in time."""
+
+    KEY = "samples"
+    TAB = "samples"
+    ORDER = 7
+    SHARE = 5
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "turn(-1)", "Earlier", key_display="[", id="samples.earlier",
+                tooltip="The samples before these"),
+        Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="samples.later",
+                tooltip="The samples after these"),
+    ]  # fmt: skip
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._follower = FolderFollower(self.post_message, context.run, context.run.samples_path, parse)
+        self._names: tuple[str, ...] = ()
+        self._name = ""
+        self._samples: Samples | None = None
+
+    def compose(self) -> ComposeResult:
+        """The page."""
+        yield Page()
+
+    @property
+    def page(self) -> Page:
+        """The page."""
+        return self.query_one(Page)
+
+    @property
+    def heart(self) -> Widget:  # noqa: D102
+        return self.page
+
+    def show_view(self, view: RunView) -> None:
+        """The files are all there is to show."""
+
+    def follow(self, wanted: bool) -> None:  # noqa: D102
+        if wanted:
+            self._follower.start()
+        else:
+            self._follower.stop()
+
+    @on(FolderRead)
+    def _read(self, event: FolderRead) -> None:
+        event.stop()
+        self._names, self._name = event.names, event.name
+        self._samples = event.content
+        self._show()
+
+    @on(Page.Resized)
+    def _show(self) -> None:
+        found = self._samples
+        if found is None or not found.rows:
+            self.frame_state = ""
+            text = _DAMAGED if self._name else _NONE
+            self.page.show([[Part(line, "quiet")] for line in wrapped(text, self.page.width)])
+            return
+        parts = [f"{found.right} of {found.judged} right"] if found.judged else []
+        parts += [f"step {words.count(found.step)}"] if found.step is not None else []
+        if len(self._names) > 1:
+            parts.append(f"{self._names.index(self._name) + 1}/{len(self._names)}")
+        self.frame_state = " · ".join(parts)
+        self.page.show(lines(found, self.page.width))
+
+    def action_turn(self, by: int) -> None:
+        """Samples of another time; behind the last one always the newest."""
+        if not self._names:
+            return
+        at = self._names.index(self._name) + by if self._name in self._names else len(self._names) - 1
+        at = min(max(at, 0), len(self._names) - 1)
+        self._follower.choose("" if at == len(self._names) - 1 else self._names[at])
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines that fit, line breaks kept."""
+    from tui.widgets.text_lines import wrapped as wrap
+
+    return [line for part in text.split("\n") for line in wrap(part, max(8, width))]
+
+
+def lines(samples: Samples, width: int) -> list[Line]:
+    """The whole page: pictures side by side, then a table, then texts."""
+    with_pictures = [row for row in samples.rows if row.pixels]
+    rest = [row for row in samples.rows if not row.pixels]
+    page: list[Line] = _gallery(with_pictures, width) if with_pictures else []
+    tabled = [row for row in rest if row.target or row.prediction]
+    if tabled:
+        page += [[]] if page else []
+        page += _numbers(tabled, width) if samples.numbers else _classes(tabled, width)
+    for row in rest:
+        if row.text:
+            page += [[]] if page else []
+            page += [[Part(line)] for line in wrapped(row.text, width)]
+    return page
+
+
+def _classes(rows: Sequence[Sample], width: int) -> list[Line]:
+    """Sign, true class, predicted class, how sure."""
+    room = max(6, (width - 2 - 8) // 2 - 2)
+    names = [words.cells(name) for row in rows for name in (row.target, row.prediction)]
+    column = min(room, max(9, *names))
+    heading = f"  {'true':<{column}}  {'predicted':<{column}}  {'sure':>6}"
+    page: list[Line] = [[Part(words.fit(heading, width), "quiet")]]
+    for row in rows:
+        sign, tone = _verdict(row)
+        sure = "" if row.sure is None else f"{100 * row.sure:.0f} %"
+        text = f"{_padded(row.target, column)}  {_padded(row.prediction, column)}"
+        shown = Part(text, "" if row.right else tone)
+        page.append([Part(f"{sign} ", tone), shown, Part(f"  {sure:>6}", "quiet")])
+    return page
+
+
+def _numbers(rows: Sequence[Sample], width: int) -> list[Line]:
+    """True and predicted numbers with the error as a bar from the middle."""
+    column = max(9, *(words.cells(value) for row in rows for value in (row.target, row.prediction)))
+    room = min(41, width - 3 * (column + 2))
+    most = max((abs(row.error) for row in rows if row.error is not None), default=0.0)
+    page: list[Line] = [[Part(f"{'true':>{column}}  {'predicted':>{column}}  {'error':>{column}}", "quiet")]]
+    for row in rows:
+        error = words.metric(row.error) if row.error is not None else ""
+        figures = Part(f"{row.target:>{column}}  {row.prediction:>{column}}  ")
+        parts = [figures, Part(f"{error:>{column}}", "quiet")]
+        if room >= 9 and row.error is not None and most > 0:
+            parts.append(Part(f"  {_swing(row.error / most, room // 2)}", "primary"))
+        page.append(parts)
+    return page
+
+
+def _swing(share: float, half: int) -> str:
+    """A bar to the left of a line where the share is negative, else to the right."""
+    long = min(half, round(abs(share) * half))
+    left, right = ("█" * long, "") if share < 0 else ("", "█" * long)
+    return f"{left:>{half}}│{right:<{half}}"
+
+
+def _gallery(rows: Sequence[Sample], width: int) -> list[Line]:
+    """Pictures in rows, each with what it is below."""
+    from tui.widgets import half_blocks
+
+    sizes = [len(row.pixels[0]) for row in rows if row.pixels]
+    column = max(8, min(_PICTURE, max(sizes), width))
+    across = max(1, (width + _GAP) // (column + _GAP))
+    page: list[Line] = []
+    for start in range(0, len(rows), across):
+        shown = rows[start : start + across]
+        drawn = [half_blocks.draw(half_blocks.scaled(row.pixels, column)) for row in shown if row.pixels]
+        for number in range(max(len(picture) for picture in drawn)):
+            rows_of = [picture[number] if number < len(picture) else [] for picture in drawn]
+            page.append(_side_by_side(rows_of, column))
+        captions = [[_caption(row, column)] for row in shown]
+        page.append(_side_by_side(captions, column))
+        page.append([])
+    return page[:-1]
+
+
+def _side_by_side(cells: Sequence[Sequence[Any]], column: int) -> Line:
+    line: list[Part | Segment] = []
+    for cell in cells:
+        line += cell
+        taken = sum(words.cells(part.text) for part in cell)
+        line.append(Part(" " * (column - taken + _GAP)))
+    return line
+
+
+def _caption(row: Sample, column: int) -> Part:
+    said = row.prediction if row.right is not False else f"{row.prediction} not {row.target}"
+    sign, tone = _verdict(row)
+    return Part(words.fit(f"{sign} {said or row.text.partition(chr(10))[0]}", column), tone)
+
+
+def _verdict(row: Sample) -> tuple[str, str]:
+    """Sign and tone."""
+    if row.right is None:
+        return "·", "quiet"
+    return ("✓", "success") if row.right else ("✗", "error")
+
+
+def _padded(text: str, column: int) -> str:
+    shown = words.fit(text, column)
+    return shown + " " * (column - words.cells(shown))

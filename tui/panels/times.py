@@ -1,0 +1,87 @@
+"""Where a step's time goes: waiting for data, forward, backward, optimizer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from tui import words
+from tui.run_state import LIVE
+from tui.widgets.gauge import Gauges, Part, Row, bar, percent, sentence
+from tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from tui.follow import RunView
+
+PREFIX = "time/"
+KNOWN = ("data", "forward", "backward", "optimizer")
+RECENT = 20  # measured steps that the figures are the mean of while the run goes on
+_NAME = 10
+_FIGURES = 14
+_EMPTY = "How a step's time splits appears here after the first seconds of training."
+
+
+class TimePanel(Panel):
+    """A bar for each part of a step."""
+
+    KEY = "time"
+    TAB = "time"
+    ORDER = 4
+    SHARE = 3
+
+    def compose(self) -> ComposeResult:
+        """The bars."""
+        yield Gauges()
+
+    @property
+    def heart(self) -> Widget:  # noqa: D102
+        return self.query_one(Gauges)
+
+    @on(Gauges.Resized)
+    def _resized(self) -> None:
+        if self.view is not None:
+            self.show_view(self.view)
+
+    def show_view(self, view: RunView) -> None:  # noqa: D102
+        gauges = self.query_one(Gauges)
+        parts = split(view)
+        total = sum(parts.values())
+        if not parts or total <= 0:
+            self.frame_state = ""
+            gauges.show(sentence(_EMPTY, gauges.size.width))
+            return
+        self.frame_state = f"{words.duration(total)} a step"
+        gauges.show(rows(parts, gauges.size.width))
+
+
+def split(view: RunView) -> dict[str, float]:
+    """Mean seconds of each part: of the last steps, or of all when the run is over."""
+    found = {}
+    names = [name.removeprefix(PREFIX) for name in view.curves if name.startswith(PREFIX)]
+    order = [name for name in KNOWN if name in names] + sorted(name for name in names if name not in KNOWN)
+    for name in order:
+        values = view.curves[PREFIX + name].value
+        recent = values[-RECENT:] if view.status in LIVE else values
+        mean = float(recent.mean()) if len(recent) else math.nan
+        if math.isfinite(mean) and mean >= 0:
+            found[name] = mean
+    return found
+
+
+def rows(parts: dict[str, float], width: int) -> list[Row]:
+    """Name, bar, share and time of each; the largest share stands out."""
+    total, most = sum(parts.values()), max(parts.values())
+    room = width - _NAME - _FIGURES
+    lines: list[Row] = []
+    for name, seconds in parts.items():
+        share = seconds / total
+        figures = f"{percent(share)}{words.duration(seconds):>{_FIGURES - 5}}"
+        if room < 4:
+            figures = percent(share)
+        middle = bar(share, max(0, width - _NAME - len(figures)), "accent" if seconds == most else "primary")
+        lines.append([Part(words.fit(name, _NAME - 1).ljust(_NAME)), *middle, Part(figures)])
+    return lines

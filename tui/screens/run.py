@@ -1,0 +1,242 @@
+"""One run: its curves, gauges, events, samples, and the commands it takes.
+
+The run directory says everything that is shown. Nothing is read or drawn while another screen or another
+window is in front.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.events import Resize
+from textual.reactive import reactive
+
+from dlcore.gauges import GaugeReader
+from dlcore.text_safety import safe_text
+from tui import words
+from tui.messages import RunChanged
+from tui.pace import Pace
+from tui.run_state import LIVE
+from tui.screens.run_commands import CommandScreen, last_checkpoint
+from tui.screens.run_panels import PanelScreen
+from tui.widgets.asked_line import AskedLine
+from tui.widgets.ending import Ending
+from tui.widgets.panel import Context
+from tui.widgets.panel_grid import PanelGrid
+from tui.widgets.panel_line import PanelLine
+
+if TYPE_CHECKING:
+    from tui.follow import RunFollower, RunView
+    from tui.run_state import RunState
+
+SHORT = 16  # lines below which the line at the foot is there only for what is asked
+NARROW = 60  # columns below which the time left gives way to the state
+WIDE = 140  # columns from which the run's name is shown with its time
+_STAMPED = re.compile(r"\d{8}-\d{6}-(?=.)")
+_TONES = {
+    "starting": "$accent",
+    "running": "$success",
+    "paused": "$warning",
+    "finished": "$success",
+    "stopped": "$warning",
+    "failed": "$error",
+    "died": "$error",
+}
+_OWN_KEYS = {
+    "loss": "chart.smooth",
+    "metric": "metric.next",
+    "events": "lines.search",
+    "log": "lines.search",
+    "samples": "samples.earlier",
+    "layers": "layers.earlier",
+}
+
+
+class RunScreen(CommandScreen, PanelScreen):
+    """Follows one run and takes commands for it.
+
+    Args:
+        path: of the run directory.
+        gauges: what asks the machine.
+
+    Attributes:
+        view: the run as it is now; None until it was read.
+        awake: this screen is in front and the terminal has the focus.
+    """
+
+    HELP_TITLE = "Run"
+    DEFAULT_CSS = """
+    RunScreen {
+        &.-short AskedLine.-quiet { display: none; }
+    }
+    """
+
+    view: reactive[RunView | None] = reactive(None, layout=False, repaint=False, always_update=True)
+    awake: reactive[bool] = reactive(False, layout=False, repaint=False)
+
+    def __init__(self, path: Path, *, gauges: GaugeReader | None = None) -> None:
+        super().__init__(path)
+        self._gauges = gauges or GaugeReader()
+        self._follower: RunFollower | None = None
+        self._pace = Pace(time.monotonic)
+
+    def compose_body(self) -> ComposeResult:
+        """Empty panels: reading begins after the first paint."""
+        self.recall_panels()
+        context = Context(self.run, self._gauges)
+        panels = [kind(context).data_bind(RunScreen.view, RunScreen.awake) for kind in self._types]
+        yield Ending()
+        yield PanelLine()
+        yield PanelGrid(*panels, plan=self.plan_panels)
+        yield AskedLine()
+
+    @property
+    def run_view(self) -> RunView | None:  # noqa: D102
+        return self.view
+
+    # Following.
+
+    def on_mount(self) -> None:
+        """The first paint goes before the first read."""
+        self._name_it()
+        self.arrange_panels()
+        self.focus_first_panel()
+        self.watch(self.app, "app_focus", self._wake_or_rest, init=False)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        from tui.follow import RunFollower
+
+        self._follower = RunFollower(self.post_message, self.run)
+        self._wake_or_rest()
+
+    def on_screen_resume(self) -> None:
+        """In front again."""
+        self._wake_or_rest()
+
+    def on_screen_suspend(self) -> None:
+        """Behind another screen nothing is read."""
+        self._wake_or_rest()
+
+    def on_unmount(self) -> None:
+        """The thread ends with the screen."""
+        if self._follower is not None:
+            self._follower.stop()
+
+    def _wake_or_rest(self) -> None:
+        self.awake = self.is_current and self.app.app_focus
+        if self._follower is not None:
+            if self.awake or self.leaving:
+                self._follower.start()
+            else:
+                self._follower.stop()
+
+    def leave_when_over(self, wanted: bool) -> None:  # noqa: D102
+        super().leave_when_over(wanted)
+        self._wake_or_rest()
+
+    def runs_touched(self) -> None:
+        """Looks now rather than at the next turn."""
+        if self._follower is not None:
+            self._follower.wake()
+
+    @on(RunChanged)
+    def _take_run(self, message: RunChanged) -> None:
+        message.stop()
+        before, view = self.view, message.view
+        self.view = view
+        self._pace.add(view.state)
+        self.settle(view)
+        self._show_head(view)
+        self._show_ending(view)
+        if before is None or before.status != view.status:
+            self.refresh_bindings()
+        if self.leaving and not self.alive:
+            self.app.exit()
+
+    # What is said above the panels.
+
+    def _name_it(self) -> None:
+        name = safe_text(self.run.name, limit=80)
+        if self.size.width < WIDE:
+            name = _STAMPED.sub("", name)
+        self.header.where = words.fit(name, max(12, self.size.width // 3))
+
+    def _show_head(self, view: RunView) -> None:
+        """What matters most comes first: the header leaves out from the end."""
+        state, alive = view.state, view.status in LIVE
+        facts: list[str | tuple[str, str]] = [(words.status(view.status), _TONES.get(view.status, ""))]
+        if state.step or state.epoch:
+            facts.append(f"epoch {words.progress(state.epoch, state.epochs)}")
+        if alive and state.lr is not None:
+            facts.append(f"lr {words.rate(state.lr)}")
+        if alive and state.samples_per_second:
+            facts.append(words.speed(state.samples_per_second))
+        if state.step:
+            facts.append(f"step {words.count(state.step)}")
+        if state.device:
+            facts.append(words.fit(state.device, 20))
+        self.header.facts = tuple(facts)
+        self.header.clock = self._clock(view) if self.size.width >= NARROW else ""
+
+    def _clock(self, view: RunView) -> str:
+        state = view.state
+        if view.status == "running":
+            left = self._pace.left(state.steps)
+            left = left if left is not None else estimate(state)
+            return f"{words.duration(left)} left" if left is not None else ""
+        return words.duration(state.seconds) if view.status not in LIVE and state.seconds else ""
+
+    def _show_ending(self, view: RunView) -> None:
+        from tui import sentences
+
+        alive = view.status in LIVE
+        outcome = [] if alive else sentences.outcome(view.state, view.status)
+        self.query_one(Ending).tell("" if alive else view.status, outcome, [] if alive else remedies(view))
+
+    def on_resize(self, event: Resize) -> None:
+        """Another size has other places."""
+        short = event.size.height < SHORT
+        self.set_class(short, "-short")
+        self.query_one(Ending).set_class(short, "-short")
+        self._name_it()
+        if self.view is not None:
+            self._show_head(self.view)
+        self.call_after_refresh(self.show_tabs)
+
+    # What the keys are for.
+
+    def key_ids(self) -> Sequence[str]:
+        """What fits the run and the panel with the focus."""
+        panel = self.current
+        here = _OWN_KEYS.get(panel.KEY, "") if panel is not None else ""
+        if self.view is not None and not self.alive:
+            return ("run.resume", *([here] if here else []), "run.maximise", "back", "run.leave")
+        return ("run.pause", "run.lr", here or "run.evaluate", "run.inspect", "run.leave")
+
+    def show_inspections(self) -> None:  # noqa: D102
+        self.go_to("layers")
+
+
+def estimate(state: RunState) -> float | None:
+    """Seconds until the last step at the pace of the whole run so far; None while nobody can tell."""
+    if not state.steps or not state.step or state.seconds <= 0:
+        return None
+    return max(0, state.steps - state.step) * state.seconds / state.step
+
+
+def remedies(view: RunView) -> list[str]:
+    """What can be done with a run that is over."""
+    saved = last_checkpoint(view)
+    on = f"r goes on from the {saved}" if saved else "r goes on from its last checkpoint, or from the start"
+    if view.status == "finished":
+        return ["r trains on to more epochs."]
+    if view.status == "failed":
+        return [f"Mend the cause, then {on}. Panel 6 has the log."]
+    return [f"{on}."]

@@ -1,0 +1,140 @@
+"""The shape table as text: rows, totals and the reason of a failure, from what the engine answers.
+
+Pure functions; what they give is safe to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any, NamedTuple
+
+from dlcore.text_safety import safe_text
+from tui import words
+
+NONE = "-"
+
+
+class ShapeRow(NamedTuple):
+    """A layer, or a line of what is wrong.
+
+    Attributes:
+        tone: ``error`` where the pass fails, ``quiet`` for what explains it.
+    """
+
+    layer: str
+    type: str = ""
+    inputs: str = ""
+    output: str = ""
+    parameters: str = ""
+    mega: str = ""
+    tone: str = ""
+
+
+def layer_rows(answer: Mapping[str, Any]) -> list[ShapeRow]:
+    """One row for each layer that was reached."""
+    rows = [_row(row) for row in answer.get("rows", ())]
+    more = answer.get("more_rows", 0)
+    return [*rows, *([ShapeRow(f"… {more:,} more layers", tone="quiet")] if more else [])]
+
+
+def failure_rows(answer: Mapping[str, Any], width: int) -> list[ShapeRow]:
+    """Where and why a batch does not go through, in lines of a width; none where it does."""
+    failure = answer.get("failure")
+    if not failure:
+        return []
+    name = safe_text(failure["path"] or failure["type"], limit=80)
+    got = shapes(failure["inputs"])
+    built = failure["kind"] != "build"
+    heading = f"✗ {name}" + (f"  gets {got}" if got else "" if built else " cannot be built")
+    lines = [ShapeRow(line, tone="error") for line in _wrapped(heading, width)]
+    message = failure["message"]
+    if built and failure["path"] and not message.startswith(failure["type"]):
+        message = f"{failure['type']}: {message}"
+    lines += [ShapeRow(f"  {line}", tone="error") for line in _wrapped(message, width - 2)]
+    lines += [ShapeRow(f"  {line}", tone="quiet") for line in _wrapped(failure["source"], width - 2)[:3]]
+    return lines
+
+
+def totals(answer: Mapping[str, Any]) -> str:
+    """What all layers take together: ``421,642 parameters · 1.6 MiB · 297 MFLOP a batch``."""
+    found = answer.get("totals")
+    if not found:
+        return ""
+    frozen = found["parameters"] - found["trainable"]
+    parts = [
+        words.plural(found["parameters"], "parameter"),
+        words.size(found["parameter_bytes"]),
+        f"{mega(found['flops'])} MFLOP a batch",
+    ]
+    if frozen:
+        parts.insert(1, f"{frozen:,} frozen")
+    return " · ".join(parts)
+
+
+def memory(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """What training needs and whether the device has it, with the tone to say it in."""
+    if not answer.get("memory") or answer.get("failure"):
+        return "", ""
+    device = answer["device"]
+    name = safe_text(device["name"], limit=40)
+    need = f"~{words.size(answer['memory']['total'])} to train"
+    if device["problem"]:
+        return f"{need} · {safe_text(device['problem'], limit=300)}", "error"
+    if device["fits"] is None:
+        return f"{need} on {name}", ""
+    free = f"{words.size(device['free'])} free"
+    if device["fits"]:
+        return f"{need} · fits {name}, {free}", ""
+    return f"{need} · does not fit {name}, {free}", "error"
+
+
+def data_line(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """What the data is, or why it is not known, with the tone to say it in."""
+    data = answer.get("data") or {}
+    message = safe_text(data.get("message", ""), limit=400)
+    if data.get("state") == "read":
+        outputs = data.get("outputs", 0)
+        target = words.plural(outputs, "class").replace("classs", "classes")
+        told = {"class": target, "binary": "yes or no", "number": words.plural(outputs, "number")}
+        samples = " + ".join(f"{count:,}" for count in data["samples"])
+        return f"{samples} samples · {told.get(data.get('target', ''), '')}", ""
+    if data.get("state") == "reading":
+        return message, ""
+    made_up = " · shapes for a made-up sample" if answer.get("rows") and data.get("state") == "wrong" else ""
+    return message + made_up, "warning"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``64×1×28×28``."""
+    return "×".join(map(str, sizes)) or "a number"
+
+
+def shapes(all_sizes: Sequence[Sequence[int]]) -> str:
+    """Several, joined."""
+    return " and ".join(map(shape, all_sizes))
+
+
+def mega(flops: float) -> str:
+    """Millions of floating-point operations in three figures: ``0.01``, ``14``, ``2,310``."""
+    if not flops:
+        return NONE
+    millions = flops / 1e6
+    if millions >= 10:
+        return f"{millions:,.0f}"
+    return f"{millions:.1f}" if millions >= 1 else f"{millions:.2g}"
+
+
+def _row(row: Mapping[str, Any]) -> ShapeRow:
+    return ShapeRow(
+        safe_text(row["path"] or "(model)", limit=120),
+        safe_text(row["type"], limit=60),
+        shapes(row["inputs"]),
+        shapes(row["outputs"]),
+        f"{row['parameters']:,}" if row["parameters"] else "shared" if row["shared"] else NONE,
+        mega(row["flops"]),
+    )
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(safe_text(text, limit=800), max(12, width))

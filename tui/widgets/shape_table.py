@@ -1,0 +1,163 @@
+"""The network as it now stands: a row for each layer, totals below, and what is wrong where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.geometry import Region
+from textual.message import Message
+from textual.widgets import Static
+
+from dlcore.text_safety import safe_text
+from tui import shape_rows
+from tui.shape_rows import ShapeRow
+from tui.widgets.line_list import Cell, LineList, fitted
+
+_TYPE = 74  # columns from which the layers' classes are shown
+_INPUT = 96  # and what goes into them
+
+
+class ShapeLines(LineList):
+    """The rows; wider tables also show classes and inputs."""
+
+    HELP_TITLE = "Shapes"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: Mapping[str, Any] = {}
+        self._rows: list[ShapeRow] = []
+        self._columns: tuple[tuple[str, int, bool], ...] = ()
+
+    def show(self, answer: Mapping[str, Any]) -> None:
+        """Takes the engine's answer."""
+        self.answer = answer
+        self._lay_out()
+        self.rows_changed()
+
+    def _lay_out(self) -> None:
+        width = self.content_width
+        layers = shape_rows.layer_rows(self.answer)
+        self.HEADING = bool(layers)
+        self._rows = layers + shape_rows.failure_rows(self.answer, width)
+        fields = ["layer", "output", "parameters", "mega"]
+        fields[1:1] = (["type"] if width >= _TYPE else []) + (["inputs"] if width >= _INPUT else [])
+        names = {"parameters": "params", "mega": "MFLOP", "inputs": "input"}
+        columns = []
+        for field in fields:
+            title = names.get(field, field)
+            longest = max([len(title), *(len(getattr(row, field)) for row in layers if not row.tone)])
+            columns.append((field, longest, field in ("parameters", "mega")))
+        spare = width - sum(longest + 2 for _, longest, _ in columns[1:])
+        layer = max(8, min(columns[0][1], spare)) if spare < columns[0][1] else spare
+        before, self._columns = self._columns, (("layer", layer, False), *columns[1:])
+        if self._columns != before:
+            self.refresh(Region(0, 0, self.size.width, 1))  # the heading; rows know by themselves
+
+    @property
+    def here(self) -> ShapeRow | None:
+        """The row under the cursor."""
+        return self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
+
+    @property
+    def row_count(self) -> int:  # noqa: D102
+        return len(self._rows)
+
+    def row_key(self, index: int) -> object:  # noqa: D102
+        return self._rows[index], self._columns
+
+    def heading_cells(self, width: int) -> Sequence[Cell]:  # noqa: D102
+        return self._cells(ShapeRow("layer", "type", "input", "output", "params", "MFLOP"))
+
+    def row_cells(self, index: int, width: int, here: bool) -> Sequence[Cell]:  # noqa: D102
+        row = self._rows[index]
+        return [Cell(fitted(row.layer, width), row.tone)] if row.tone else self._cells(row)
+
+    def _cells(self, row: ShapeRow) -> list[Cell]:
+        cells = []
+        for number, (field, width, right) in enumerate(self._columns):
+            text = getattr(row, field)
+            if field == "layer" and len(text) > width:
+                text = "…" + text[len(text) - width + 1 :]  # the end of a path tells more than its start
+            shown = fitted(text, width, right=right)
+            tone = "quiet" if field in ("type", "inputs") else ""
+            cells.append(Cell(("  " if number else "") + shown, tone))
+        return cells
+
+    def on_resize(self) -> None:
+        """Another width, other columns."""
+        self._lay_out()
+        super().on_resize()
+
+
+class ShapeTable(Vertical):
+    """Table and totals, or why there are none."""
+
+    DEFAULT_CSS = """
+    ShapeTable {
+        height: 1fr;
+        & > .totals { height: auto; max-height: 6; margin-top: 1; }
+        & > .notice { height: 1fr; color: $foreground 60%; }
+        & > .notice.-error { color: $error; }
+    }
+    """
+
+    class Looked(Message):
+        """The cursor is on a layer, or on none."""
+
+        def __init__(self, row: ShapeRow | None) -> None:
+            super().__init__()
+            self.row = row
+
+    def compose(self) -> ComposeResult:
+        """Rows, totals, and what stands in for them."""
+        yield ShapeLines()
+        yield Static("", classes="totals", markup=False)
+        yield Static("", classes="notice", markup=False)
+
+    def on_mount(self) -> None:
+        """Empty until told."""
+        self.show_notice("")
+
+    @property
+    def lines(self) -> ShapeLines:
+        """The rows, which take the focus."""
+        return self.query_one(ShapeLines)
+
+    def show(self, answer: Mapping[str, Any]) -> None:
+        """Takes the engine's answer to ``shapes``."""
+        if answer.get("state") == "wrong":
+            self.show_notice("\n".join(answer["problems"]))
+            return
+        self.query_one(".notice").display = False
+        self.lines.display = True
+        self.lines.show(answer)
+        parts = [(shape_rows.totals(answer), ""), shape_rows.memory(answer), shape_rows.data_line(answer)]
+        told = [Content.styled(text, f"${tone}" if tone else "") for text, tone in parts if text]
+        totals = self.query_one(".totals", Static)
+        totals.display = bool(told)
+        content = Content("\n").join(told)
+        if content != totals.content:
+            totals.update(content)
+
+    def show_notice(self, text: str, *, error: bool = False) -> None:
+        """Says why there is no table."""
+        notice = self.query_one(".notice", Static)
+        notice.update(safe_text(text, newlines=True))
+        notice.set_class(error, "-error")
+        notice.display = True
+        self.lines.display = False
+        self.query_one(".totals").display = False
+
+    @on(LineList.Highlighted)
+    def _look(self, event: LineList.Highlighted) -> None:
+        event.stop()
+        self.post_message(self.Looked(self.lines.here))
+
+    @on(LineList.Taken)
+    def _taken(self, event: LineList.Taken) -> None:
+        event.stop()
