@@ -51,8 +51,8 @@ _ERROR_LINES = 50  # 25 KB at most, which fits in the pipe: reporting never bloc
 
 
 def worker_command(run: RunDir) -> list[str]:
-    """The command that trains a run."""
-    return [sys.executable, "-m", "dlcore.worker", str(run.path.absolute())]
+    """The command that trains a run. ``-P``: a file of the user's folder must not be taken for a library."""
+    return [sys.executable, "-P", "-m", "dlcore.worker", str(run.path.absolute())]
 
 
 def start_detached(

@@ -180,13 +180,16 @@ class Worker:
             test_samples=len(data.test) if data.test is not None else 0,
             epochs=training.epochs,
             steps_per_epoch=trainer.steps_per_epoch,
+            monitor=trainer.monitor,
             choices=self.choices,
             fingerprint=fingerprint(self.device),
         )
         self.recorder.state(force=True, status="running", parameters=parameters, epochs=training.epochs)
         outcome = trainer.fit()
         if outcome.exit_code == 0 and not self.folder.all():
-            outcome = Outcome("failed", 1, f"Nothing of this training is kept: {self.folder.path} took no file.")
+            outcome = Outcome(
+                "failed", 1, f"Nothing of this training is kept: {self.folder.path} took no file."
+            )
         if outcome.reason in ("epochs", "patience", "max_steps"):
             self._finish(outcome)
         elif outcome.reason == "stopped":

@@ -74,7 +74,9 @@ def test_a_detached_training_outlives_its_terminal(runs: Path, tmp_path: Path, e
     pid, terminal = pty.fork()
     if pid == 0:  # a shell in a terminal window
         os.chdir(ROOT)
-        command = f"{sys.executable} -m tui.cli run {preset} --runs {runs} --name far --detach; exec sleep 600"
+        command = (
+            f"{sys.executable} -m tui.cli run {preset} --runs {runs} --name far --detach; exec sleep 600"
+        )
         os.execve("/bin/sh", ["sh", "-c", command], ENVIRONMENT)
     shown = b""
     while b"far" not in shown:
@@ -100,7 +102,9 @@ def test_a_training_in_the_foreground_goes_on_when_its_terminal_closes(
 ) -> None:
     ours, its = pty.openpty()
     preset = toy(tmp_path, epochs=40)
-    process = server.start("run", preset, "--runs", runs, "--name", "near", terminal=os.ttyname(its), TERM="xterm")
+    process = server.start(
+        "run", preset, "--runs", runs, "--name", "near", terminal=os.ttyname(its), TERM="xterm"
+    )
     os.close(its)
     run = RunDir(runs / "near")
     await_that(run.events_path.exists, "the run")
@@ -124,7 +128,9 @@ def test_a_detached_worker_holds_nothing_of_its_starters(runs: Path, tmp_path: P
     """A pipe that a script reads to its end must not stay open for as long as the training lasts."""
     preset = toy(tmp_path, epochs=NEVER)
     command = [sys.executable, "-m", "tui.cli", "run", preset, "--runs", runs, "--name", "x", "--detach"]
-    done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
+    done = subprocess.run(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100
+    )
     assert done.stdout == b"x\n"
     worker = Path(f"/proc/{pid_of(RunDir(runs / 'x'))}")
     if worker.exists():

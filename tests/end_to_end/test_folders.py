@@ -65,7 +65,9 @@ def test_a_runs_folder_that_cannot_be_written_is_refused_before_data_is_loaded(
 ) -> None:
     runs = place(tmp_path)
     more = ["--detach"] if detach else []
-    code, out, errors = server.dltui("run", toy(tmp_path), "--runs", runs, *more, prelude=NO_DATA, folder=tmp_path)
+    code, out, errors = server.dltui(
+        "run", toy(tmp_path), "--runs", runs, *more, prelude=NO_DATA, folder=tmp_path
+    )
     assert (code, out) == (BAD_INPUT, ""), errors
     assert errors.count("\n") == 1
     assert "--runs" in errors
@@ -126,7 +128,10 @@ def test_a_run_that_is_deleted_under_a_training_does_not_crash_it(
 def test_the_folder_it_was_started_in_may_be_gone(server: Server, runs: Path, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     preset = toy(tmp_path, epochs=3)
-    assert server.dltui("run", preset, "--runs", runs, "--name", "x", "--quiet", folder=tmp_path / "here")[0] == 0
+    assert (
+        server.dltui("run", preset, "--runs", runs, "--name", "x", "--quiet", folder=tmp_path / "here")[0]
+        == 0
+    )
     (tmp_path / "here").rmdir()
     code, _, errors = server.dltui("resume", runs / "x", "--set", "training.epochs=4", "--quiet")
     assert code == 0, errors

@@ -29,7 +29,9 @@ APP = sorted(module.name for module in pkgutil.walk_packages(tui.__path__, "tui.
 
 def loaded_by(statements: str, *flags: str) -> list[str]:
     """Top-level names of all modules that a fresh interpreter has loaded after some statements."""
-    code = f"{statements}\nimport json, sys\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    code = (
+        f"{statements}\nimport json, sys\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    )
     done = subprocess.run(
         [sys.executable, *flags, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=100
     )
@@ -69,7 +71,9 @@ def test_verbs_that_do_not_train_never_load_torch(verb: str, tmp_path: Path) -> 
     assert set(loaded_by(code)) & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", ["dlcore", "dlcore.data", "dlcore.models", "dlcore.tasks", "dlcore.training"])
+@pytest.mark.parametrize(
+    "module", ["dlcore", "dlcore.data", "dlcore.models", "dlcore.tasks", "dlcore.training"]
+)
 def test_importing_a_package_does_nothing(module: str) -> None:
     assert set(loaded_by(f"import {module}")) & HEAVY == set()
 

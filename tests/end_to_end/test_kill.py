@@ -101,7 +101,9 @@ def check_what_is_left(run: RunDir) -> int:
     return announced
 
 
-def torture(server: Server, runs: Path, kills: int, chance: random.Random, finished: Callable[[RunDir], None]) -> int:
+def torture(
+    server: Server, runs: Path, kills: int, chance: random.Random, finished: Callable[[RunDir], None]
+) -> int:
     """Runs and resumes under fire until so many kills hit; ends with a last run left in peace.
 
     Returns:
@@ -137,7 +139,12 @@ def torture(server: Server, runs: Path, kills: int, chance: random.Random, finis
 
 @pytest.mark.parametrize(
     "kills",
-    [10, pytest.param(int(os.environ.get("DLTUI_KILLS", "50")), marks=[pytest.mark.slow, pytest.mark.timeout(0)])],
+    [
+        10,
+        pytest.param(
+            int(os.environ.get("DLTUI_KILLS", "50")), marks=[pytest.mark.slow, pytest.mark.timeout(0)]
+        ),
+    ],
 )
 def test_killed_at_random_moments(server: Server, runs: Path, reference: RunDir, kills: int) -> None:
     seed = int(os.environ.get("DLTUI_SEED", random.randrange(10**6)))

@@ -100,7 +100,9 @@ def test_a_worker_that_hangs(server: Server, runs: Path, preset: Path) -> None:
         "run", preset, "--runs", runs, "--name", "x", "--quiet", TROUBLE="hang",
         prelude="from dlcore.data import loader; loader.TIMEOUT = 2",
     )  # fmt: skip
-    check_the_end(server, RunDir(runs / "x"), process, "no batch came from the data loading processes for 2 s")
+    check_the_end(
+        server, RunDir(runs / "x"), process, "no batch came from the data loading processes for 2 s"
+    )
 
 
 def test_a_hanging_worker_is_given_a_minute() -> None:
@@ -159,7 +161,9 @@ def test_a_full_shared_memory_is_done_without(runs: Path, preset: Path) -> None:
     if subprocess.run([*own_view, small + "true"], capture_output=True).returncode:
         pytest.skip("may not mount a file system here")
     command = f"{sys.executable} -m tui.cli run {preset} --runs {runs} --name x --quiet"
-    done = subprocess.run([*own_view, small + command], env=ENVIRONMENT, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [*own_view, small + command], env=ENVIRONMENT, capture_output=True, text=True, timeout=100
+    )
     assert done.returncode == 0, done.stderr
     (warning,) = events(RunDir(runs / "x"), "warning")
     assert "loading without workers" in warning["message"]
@@ -168,7 +172,17 @@ def test_a_full_shared_memory_is_done_without(runs: Path, preset: Path) -> None:
 
 def test_the_number_of_workers_changes_nothing_but_speed(server: Server, runs: Path, preset: Path) -> None:
     for count in ("0", "2"):
-        arguments = ["run", preset, "--runs", runs, "--name", count, "--set", f"training.workers={count}", "--quiet"]
+        arguments = [
+            "run",
+            preset,
+            "--runs",
+            runs,
+            "--name",
+            count,
+            "--set",
+            f"training.workers={count}",
+            "--quiet",
+        ]
         assert server.dltui(*arguments)[0] == 0
     assert_same_weights(RunDir(runs / "0"), RunDir(runs / "2"))
 

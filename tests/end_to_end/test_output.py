@@ -35,7 +35,9 @@ class Net(nn.Module):
 def preset(tmp_path: Path) -> Path:
     (tmp_path / "noisy.py").write_text(NOISY)
     path = toy(tmp_path, epochs=4)
-    text = path.read_text().replace('"mlp"\nwidths = [16, 16]\ndropout = 0.2\nbatch_norm = true', '"noisy.py:Net"')
+    text = path.read_text().replace(
+        '"mlp"\nwidths = [16, 16]\ndropout = 0.2\nbatch_norm = true', '"noisy.py:Net"'
+    )
     path.write_text(text)
     return path
 

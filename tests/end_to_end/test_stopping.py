@@ -22,11 +22,13 @@ from tests.end_to_end.processes import (
     toy,
 )
 
-EPOCHS = 100
+EPOCHS = 30
 NEVER = 100_000
 
 
-def training(server: Server, runs: Path, *more: str, epochs: int = NEVER, **environment: str) -> tuple[Process, RunDir]:
+def training(
+    server: Server, runs: Path, *more: str, epochs: int = NEVER, **environment: str
+) -> tuple[Process, RunDir]:
     """A training in its second epoch."""
     preset = toy(runs.parent, epochs=epochs)
     process = server.start("run", preset, "--runs", runs, "--name", "x", "--quiet", *more, **environment)
@@ -105,7 +107,9 @@ assembly.build = build
 def test_one_signal_is_enough_while_data_is_being_loaded(
     server: Server, runs: Path, number: signal.Signals, code: int
 ) -> None:
-    process = server.start("run", toy(runs.parent), "--runs", runs, "--name", "x", "--quiet", prelude=LONG_DOWNLOAD)
+    process = server.start(
+        "run", toy(runs.parent), "--runs", runs, "--name", "x", "--quiet", prelude=LONG_DOWNLOAD
+    )
     run = RunDir(runs / "x")
     await_event(run, "progress", message="downloading")
     process.signal(number)
@@ -122,18 +126,25 @@ def test_a_hang_up_ends_nothing(server: Server, runs: Path) -> None:
 
 
 def test_a_user_signal_saves_and_training_goes_on(server: Server, runs: Path) -> None:
-    process, run = training(server, runs, "--set", "checkpoint.every_epochs=99999", "--set", "training.monitor=val/f1")
-    before = len(events(run, "checkpoint"))
-    process.signal(signal.SIGUSR1)
-    await_that(lambda: len(events(run, "checkpoint")) > before, "a checkpoint")
+    process, run = training(server, runs)
+    steps = events(run, "started")[0]["steps_per_epoch"]
+
+    def saved_between_epochs() -> bool:
+        process.signal(signal.SIGUSR1)
+        return any(event["step"] % steps for event in events(run, "checkpoint"))
+
+    await_that(saved_between_epochs, "a checkpoint in the middle of an epoch")
     process.signal(signal.SIGTERM)
     assert process.wait() == 143
+    assert events(run, "stopped")[0]["by"] == "SIGTERM"
 
 
 def test_in_slurm_it_saves_ends_and_asks_for_a_new_place(server: Server, runs: Path, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     program = tmp_path / "scontrol"
-    program.write_text(f'#!/bin/sh\necho "$@" > {asked}\nkill -TERM $PPID\nsleep 0.2\n')  # Slurm ends the job itself
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {asked}\nkill -TERM $PPID\nsleep 0.2\n'
+    )  # Slurm ends the job itself
     program.chmod(0o755)
     place = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "4711"}
     process, run = training(server, runs, **place)
@@ -160,7 +171,10 @@ def test_every_command_of_tell_is_answered(server: Server, runs: Path) -> None:
         assert out.startswith("x: ")
     assert process.wait() == 130
     answers = events(run, "command")
-    assert [answer["command"] for answer in answers] == [*(name for name in COMMANDS if name != "stop"), "stop"]
+    assert [answer["command"] for answer in answers] == [
+        *(name for name in COMMANDS if name != "stop"),
+        "stop",
+    ]
     assert all(answer["ok"] and answer["id"] for answer in answers)
     assert f"epochs = {NEVER + 1}" in run.preset_path.read_text()
     assert events(run, "epoch")[-1]["lr"] != 0.001

@@ -25,10 +25,7 @@ def create(folder: Path, name: str | None, preset: Preset) -> RunDir:
     Raises:
         UserError: the name is taken, or the folder cannot be written.
     """
-    new = RunDir.create(folder.absolute(), name, Path(preset.source).stem)
-    # Relative paths in the preset must mean the same files when the run is resumed from elsewhere.
-    places = {"base": str(preset.base) if preset.base else None, "cwd": str(Path.cwd())}
-    new.write_json_atomic("run.json", _about(new) | places)
+    new = RunDir.create(folder.absolute(), name, Path(preset.source).stem, preset.base)
     write_atomic(new.preset_path, presets.dump(preset).encode())
     return new
 

@@ -47,6 +47,10 @@ class ConsolePanel(Panel):
     def show_view(self, view: RunView) -> None:
         """The log is all there is to show."""
 
+    @property
+    def ready(self) -> bool:  # noqa: D102
+        return bool(self.box.lines.entries)
+
     def follow(self, wanted: bool) -> None:  # noqa: D102
         if wanted:
             self._follower.start()

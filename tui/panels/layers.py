@@ -128,6 +128,7 @@ class LayersPanel(Panel):
         super().__init__(context)
         self._follower = FolderFollower(self.post_message, context.run, context.run.inspections_path, parse)
         self._names: tuple[str, ...] = ()
+        self._read_once = False
         self._name = ""
 
     def compose(self) -> ComposeResult:
@@ -142,6 +143,10 @@ class LayersPanel(Panel):
     def show_view(self, view: RunView) -> None:
         """The files are all there is to show."""
 
+    @property
+    def ready(self) -> bool:  # noqa: D102
+        return self._read_once
+
     def follow(self, wanted: bool) -> None:  # noqa: D102
         if wanted:
             self._follower.start()
@@ -151,6 +156,7 @@ class LayersPanel(Panel):
     @on(FolderRead)
     def _read(self, event: FolderRead) -> None:
         event.stop()
+        self._read_once = True
         self._names, self._name = event.names, event.name
         step, rows = event.content or (None, [])
         self.query_one(LayerList).show(rows)

@@ -45,6 +45,7 @@ class SamplesPanel(Panel):
         super().__init__(context)
         self._follower = FolderFollower(self.post_message, context.run, context.run.samples_path, parse)
         self._names: tuple[str, ...] = ()
+        self._read_once = False
         self._name = ""
         self._samples: Samples | None = None
 
@@ -64,6 +65,10 @@ class SamplesPanel(Panel):
     def show_view(self, view: RunView) -> None:
         """The files are all there is to show."""
 
+    @property
+    def ready(self) -> bool:  # noqa: D102
+        return self._read_once
+
     def follow(self, wanted: bool) -> None:  # noqa: D102
         if wanted:
             self._follower.start()
@@ -73,6 +78,7 @@ class SamplesPanel(Panel):
     @on(FolderRead)
     def _read(self, event: FolderRead) -> None:
         event.stop()
+        self._read_once = True
         self._names, self._name = event.names, event.name
         self._samples = event.content
         self._show()

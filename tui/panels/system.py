@@ -63,6 +63,10 @@ class SystemPanel(Panel):
             self._last = None
         self._show()
 
+    @property
+    def ready(self) -> bool:  # noqa: D102
+        return super().ready and (self._over or self._last is not None)
+
     def follow(self, wanted: bool) -> None:  # noqa: D102
         if wanted and self.view is not None and not self._over:
             self._follower.start()

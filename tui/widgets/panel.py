@@ -60,6 +60,11 @@ class Panel(Frame):
         """Whether what it shows can be seen."""
         return self._shown
 
+    @property
+    def ready(self) -> bool:
+        """Whether it shows what there is, and no longer waits for it."""
+        return self.view is not None and not self._stale
+
     def watch_view(self) -> None:
         """Shows the run, or notes that it must when it appears."""
         self._stale = True
