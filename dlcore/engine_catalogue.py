@@ -25,7 +25,7 @@ def catalogue() -> dict[str, Any]:
 
     Returns:
         Plain data: ``builders`` by section; ``sections``, the fields of each; ``misfits``, why a ``model`` or
-        ``task`` does not go with a data set, only where there is a reason; ``names`` of builders that a preset
+        ``task`` does not go with a data set, where there is a reason; ``names`` of builders that a preset
         need not name.
     """
     data = REGISTRIES["data"].entries()

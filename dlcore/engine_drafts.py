@@ -100,7 +100,7 @@ def validate(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def toml(question: Mapping[str, Any]) -> dict[str, Any]:
-    """A draft as TOML: ``given`` is what was chosen, ``complete`` has every default (null when it is wrong)."""
+    """A draft as TOML: ``given`` is what was chosen, ``complete`` has every default (null when wrong)."""
     draft = Draft.read(question)
     try:
         complete: str | None = dump(loads(draft.toml, draft.source, builders=True, base=draft.base))

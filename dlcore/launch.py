@@ -19,7 +19,7 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ __all__ = [
     "protect_output",
     "report_errors",
     "report_ready",
+    "share_cores",
     "start_detached",
     "stop",
     "worker_command",
@@ -188,9 +189,19 @@ def _start_keeper(run: RunDir, command: list[str], report: int) -> None:
     raise UserError(f"cannot start a worker for {safe_text(run.name)}: {safe_text(failure, limit=300)}")
 
 
+def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Makes OpenMP threads sleep while they wait for each other; to be called before torch is imported.
+
+    By default they spin, and on cores shared with anything else a thread spins away the time that the one it
+    waits for needs: with both of two cores busy, 15 epochs of a small network took 57 s instead of 4.3 s.
+    """
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def worker_environment() -> dict[str, str]:
     """This environment, in which a worker finds dlcore also where that is a source tree elsewhere."""
     environment = dict(os.environ)
+    share_cores(environment)
     root = str(Path(__file__).resolve().parent.parent)
     installed = {os.path.realpath(folder) for folder in [*site.getsitepackages(), site.getusersitepackages()]}
     if root not in installed:

@@ -15,9 +15,7 @@ def about_model(catalogue: Catalogue, model: Builder, data: str) -> Lines:
     """What it is and takes, and what would become of the data."""
     if catalogue.why_not("model", model.name, data):
         instead = catalogue.data_for(model.name)
-        change = (
-            f": the data would be {instead}." if instead else f", which {safe_text(data, limit=60)} is not."
-        )
+        change = f": the data would be {instead}." if instead else f", not {safe_text(data, limit=60)}."
         return model.summary, f"Takes {model.takes}{change}"
     return model.summary, f"Takes {model.takes}." if model.takes else ""
 

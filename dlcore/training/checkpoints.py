@@ -196,9 +196,8 @@ class CheckpointFolder:
             if _read_manifest(final) is None:
                 shutil.rmtree(final, ignore_errors=True)
             raise
-        checkpoint = Checkpoint(final, manifest)
-        self._thin_out(checkpoint)
-        return checkpoint
+        self._thin_out()
+        return Checkpoint(final, manifest)
 
     def _free_name(self, step: int) -> Path:
         name = f"step-{step:08d}"
@@ -214,14 +213,12 @@ class CheckpointFolder:
             if folder.name.startswith(_TEMPORARY) or unfinished:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _thin_out(self, written: Checkpoint) -> None:
-        """Keep the newest ``keep`` and the newest best, once the one just written is there to be read.
+    def _thin_out(self) -> None:
+        """Keep the newest ``keep`` and the newest best of those that can be read.
 
         A manifest goes first, so that a half-removed checkpoint is none.
         """
         everything = self.all()
-        if not everything or everything[-1].path != written.path:
-            return
         needed = {c.path for c in everything[-self.keep :]}
         needed |= {c.path for c in [c for c in everything if c.best][-1:]}
         for checkpoint in everything:

@@ -76,6 +76,10 @@ class Trainer:
         inspect: looks inside the network and returns the name of the file it wrote.
         inspect_every: epochs between two inspections; 0: only when asked.
         remember: told the section whenever a command changed it.
+
+    Attributes:
+        steps_per_epoch: optimizer steps of one epoch; a field, since every step asks for it.
+        outcome: how it ended, once it has.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Trainer:
         self.precision, self.ema, self.recorder, self.saver = precision, ema, recorder, saver
         self.control, self.flags, self.remember = control, flags, remember
         self.inspect, self.inspect_every = inspect, inspect_every
+        self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
         self.clock = time.perf_counter
@@ -147,6 +152,7 @@ class Trainer:
                 self.stopwatch.start()
             if last:
                 break
+            del batches  # so the next ones take their memory while cached: 1 % of a step of the MNIST MLP
         self._end_epoch()
 
     def _step(self, batches: Sequence[Batch], keep: bool) -> bool:
@@ -310,11 +316,6 @@ class Trainer:
         return "min" if self.monitor.rpartition("/")[2].startswith(falling) else "max"
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch."""
-        return -(-len(self.train) // self.training.accumulate)
-
-    @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training, as it stands now."""
         steps = self.training.epochs * self.steps_per_epoch
@@ -336,12 +337,10 @@ class Trainer:
         """Seconds trained, over all resumes."""
         return self._seconds_before + self.clock() - self._started
 
-    def _effective_batches(self) -> Iterator[Sequence[Batch]]:
+    def _effective_batches(self) -> Iterator[tuple[Batch, ...]]:
         """What is left of this epoch: ``accumulate`` batches a step, the last may have fewer."""
         batches = self.train.epoch(self.progress.epoch, start=self.progress.batch)
-        if self.training.accumulate == 1:
-            return zip(batches)  # alone in a tuple each
-        return iter(lambda: list(islice(batches, self.training.accumulate)), [])
+        return iter(lambda: tuple(islice(batches, self.training.accumulate)), ())
 
     def _ended(self) -> bool:
         progress, training = self.progress, self.training

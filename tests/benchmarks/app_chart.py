@@ -81,7 +81,9 @@ def through_terminal(seconds: float, *options: str) -> tuple[float, float]:
     """Bytes a second and share of a core of the app with four charts, after it has settled."""
     process, descriptor = pty.fork()
     if process == 0:
-        environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none")
+        environment = dict(
+            os.environ, TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none"
+        )
         script = str(Path(__file__).with_name("live_charts.py"))
         os.execve(sys.executable, [sys.executable, script, *options], environment)
     columns, rows = SIZE

@@ -1,6 +1,6 @@
 """A small app of four charts that grow like a training's: what the chart benchmarks measure.
 
-    python tests/benchmarks/live_charts.py [--rate 4] [--start 0] [--smoothing 0.6]
+python tests/benchmarks/live_charts.py [--rate 4] [--start 0] [--smoothing 0.6]
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def interleave(
     return figures
 
 
-def paired(left: Sequence[float], right: Sequence[float], how: Callable[[float, float], float]) -> list[float]:
+def paired(
+    left: Sequence[float], right: Sequence[float], how: Callable[[float, float], float]
+) -> list[float]:
     """``how`` of the two figures of each round."""
     return [how(a, b) for a, b in zip(left, right, strict=True)]
 
@@ -85,7 +87,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 def arguments(description: str | None, rounds: int) -> argparse.Namespace:
     """The command line that all benchmarks share, and the load of the machine printed for the record."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})"
+    )
     parser.add_argument("--quick", action="store_true", help="as little as shows that it works")
     chosen = parser.parse_args()
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())

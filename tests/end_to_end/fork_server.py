@@ -1,4 +1,4 @@
-"""Forks real `dltui` processes out of one that has imported torch: each starts in milliseconds instead of seconds.
+"""Forks real `dltui` processes out of one that has imported torch: each starts in milliseconds.
 
 Reads requests as JSON lines and answers each with one: ``{"start": {...}}`` with the process id,
 ``{"wait": pid, "seconds": s}`` with the exit code, negative for a signal and null when the time is up. Every
@@ -51,9 +51,9 @@ def become(request: dict[str, Any]) -> None:
     os.closerange(3, 256)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
-    sys.stdout = open(1, "w", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv = ["dltui", *request["arguments"]]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dlcore import launch
@@ -47,7 +48,7 @@ def pid_of(run: RunDir) -> int:
 def test_detached_killed_and_resumed_it_ends_with_the_weights_of_an_uninterrupted_run(
     runs: Path, tmp_path: Path, ends: None
 ) -> None:
-    preset = toy(tmp_path, epochs=150)
+    preset = toy(tmp_path, epochs=40)
     started = dltui("run", preset, "--runs", runs, "--name", "killed", "--detach")
     assert (started.returncode, started.stdout, started.stderr) == (0, "killed\n", "")
     killed = RunDir(runs / "killed")
@@ -113,6 +114,20 @@ def test_a_training_in_the_foreground_goes_on_when_its_terminal_closes(
     assert process.wait() == 0
     assert run.summary().status == "finished"
     assert events(run, "epoch")[-1]["epoch"] == 40
+
+
+def test_a_training_in_the_foreground_goes_on_without_its_painter(
+    server: Server, runs: Path, tmp_path: Path
+) -> None:
+    process = server.start("run", toy(tmp_path, epochs=30), "--runs", runs, "--name", "x")
+    run = RunDir(runs / "x")
+    await_event(run, "epoch", epoch=1)
+    (painter,) = [
+        p for p in psutil.Process(process.pid).children() if "tui.progress" in " ".join(p.cmdline())
+    ]
+    painter.kill()
+    assert process.wait() == 0
+    assert events(run, "epoch")[-1]["epoch"] == 30
 
 
 def test_what_keeps_a_detached_run_from_starting_reaches_who_started_it(runs: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -75,35 +76,36 @@ def test_a_runs_folder_that_cannot_be_written_is_refused_before_data_is_loaded(
 
 
 @pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A file system that takes no writes, not even root's; writable until it is asked for."""
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB of its own."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("may not mount a file system here")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def lock_up(disk: Path) -> None:
+def make_read_only(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
 
 
-def test_a_read_only_file_system_is_refused(server: Server, tmp_path: Path, read_only: Path) -> None:
-    lock_up(read_only)
-    code, out, errors = server.dltui("run", toy(tmp_path), "--runs", read_only / "runs", prelude=NO_DATA)
+def test_a_read_only_file_system_is_refused(server: Server, tmp_path: Path, disk: Path) -> None:
+    make_read_only(disk)
+    code, out, errors = server.dltui("run", toy(tmp_path), "--runs", disk / "runs", prelude=NO_DATA)
     assert (code, out) == (BAD_INPUT, "")
     assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", ["resume", "rm --yes", "ls", "show"])
-def test_a_run_on_a_read_only_file_system(server: Server, tmp_path: Path, read_only: Path, verb: str) -> None:
+def test_a_run_on_a_read_only_file_system(server: Server, tmp_path: Path, disk: Path, verb: str) -> None:
     preset = toy(tmp_path, epochs=2)
-    assert server.dltui("run", preset, "--runs", read_only, "--name", "x", "--quiet")[0] == 0
-    lock_up(read_only)
+    assert server.dltui("run", preset, "--runs", disk, "--name", "x", "--quiet")[0] == 0
+    make_read_only(disk)
     name, *more = verb.split()
     sets = ["--set", "training.epochs=9"] if name == "resume" else []
-    target = ["--runs", read_only] if name == "ls" else [read_only / "x"]
+    target = ["--runs", disk] if name == "ls" else [disk / "x"]
     code, out, errors = server.dltui(name, *target, *more, *sets, prelude=NO_DATA)
     if name in ("ls", "show"):
         assert (code, errors) == (0, "")
@@ -136,3 +138,16 @@ def test_the_folder_it_was_started_in_may_be_gone(server: Server, runs: Path, tm
     code, _, errors = server.dltui("resume", runs / "x", "--set", "training.epochs=4", "--quiet")
     assert code == 0, errors
     assert events(RunDir(runs / "x"), "epoch")[-1]["epoch"] == 4
+
+
+def test_a_disk_without_room_for_two_checkpoints_is_refused(
+    server: Server, tmp_path: Path, disk: Path
+) -> None:
+    preset = toy(tmp_path)
+    preset.write_text(preset.read_text().replace("[16, 16]", "[600, 600]"))
+    code, out, errors = server.dltui("run", preset, "--runs", disk, "--quiet")
+    assert (code, out) == (BAD_INPUT, "")
+    assert str(disk) in errors
+    assert re.search(r"[\d,]+ bytes free, but two checkpoints of this run need [\d,]+", errors)
+    assert errors.count("\n") == 1
+    assert list(disk.iterdir()) == []

@@ -163,7 +163,7 @@ def test_a_training_prints_nothing_that_is_obeyed(
 
 def test_class_names_are_still_there_to_be_read(server: Server, runs: Path, tmp_path: Path) -> None:
     assert server.dltui("check", with_a_hostile_table(tmp_path), folder=tmp_path)[0] == 0
-    code, out, errors = server.dltui("check", tmp_path / "toy.toml", "--json", folder=tmp_path)
+    _, out, errors = server.dltui("check", tmp_path / "toy.toml", "--json", folder=tmp_path)
     assert_harmless(out, errors)
     assert "PWNED" in json.dumps(json.loads(out)["data"]["class_names"])
 

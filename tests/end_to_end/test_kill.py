@@ -71,7 +71,7 @@ def saving(run: RunDir) -> bool:
 
 
 def kill_sometime(process: Process, run: RunDir, chance: random.Random) -> int | None:
-    """Kills a process at a random moment, half of the time in the middle of a save; its code if it ended first."""
+    """Kills a process at a random moment, every other time during a save; its code if it ended first."""
     ended: list[int] = []
 
     def ended_within(seconds: float) -> bool:
@@ -137,10 +137,61 @@ def torture(
             epochs_before = epochs
 
 
+KILL_AT = """
+import os
+from dlcore.training.recorder import Recorder
+real = Recorder.{method}
+def watched(self, *names, **fields):
+    hit = {condition}
+    if hit and "{when}" == "before":
+        os.kill(os.getpid(), 9)
+    real(self, *names, **fields)
+    if hit:
+        os.kill(os.getpid(), 9)
+Recorder.{method} = watched
+"""
+MOMENTS = {
+    "started": ("event", "names[0] == 'started'"),
+    "checkpoint": ("event", "names[0] == 'checkpoint' and fields['epoch'] == 4"),
+    "epoch": ("event", "names[0] == 'epoch' and fields['epoch'] == 4"),
+    "last epoch": ("event", "names[0] == 'epoch' and fields['epoch'] == 10"),
+    "test": ("event", "names[0] == 'test'"),
+    "samples": ("event", "names[0] == 'samples'"),
+    "finished": ("event", "names[0] == 'finished'"),
+    "state": ("state", "fields.get('status') == 'finished'"),
+}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_the_most_awkward_moments(
+    server: Server, runs: Path, reference: RunDir, moment: str, when: str
+) -> None:
+    method, condition = MOMENTS[moment]
+    run = RunDir(runs / "x")
+    process = server.start(
+        "run", toy(runs.parent, epochs=EPOCHS), "--runs", runs, "--name", "x", "--quiet",
+        prelude=KILL_AT.format(method=method, condition=condition, when=when),
+    )  # fmt: skip
+    assert process.wait() == -9, process.output
+    if not events(run, "finished"):
+        listed = run.summary().status
+        assert listed == (
+            "finished"
+            if moment in ("finished", "state") and (moment, when) != ("state", "before")
+            else "died"
+        )
+        code, _, errors = server.dltui("resume", run.path, "--quiet")
+        assert code == 0, errors
+    assert_same_weights(run, reference)
+    np.testing.assert_equal(figures(run), figures(reference))
+    assert [event["epoch"] for event in events(run, "epoch")] == list(range(1, EPOCHS + 1))
+
+
 @pytest.mark.parametrize(
     "kills",
     [
-        10,
+        6,
         pytest.param(
             int(os.environ.get("DLTUI_KILLS", "50")), marks=[pytest.mark.slow, pytest.mark.timeout(0)]
         ),

@@ -53,7 +53,8 @@ def data(context):
     '''Rows behind a loader.'''
     rows = Rows()
     fixed = TensorPart(rows.points[:60], (rows.points[:60].sum(1) > 0).long())
-    spec = DataSpec(input="vector", input_shape=(2,), target="binary", num_outputs=1, class_names=("no", "yes"))
+    names = ("no", "yes")
+    spec = DataSpec(input="vector", input_shape=(2,), target="binary", num_outputs=1, class_names=names)
     return Data(spec, DatasetPart(rows), fixed, fixed)
 """
 
@@ -73,7 +74,7 @@ def loaders_of(process: Process) -> list[psutil.Process]:
 
 
 def check_the_end(server: Server, run: RunDir, process: Process, words: str) -> None:
-    """It failed with a sentence, kept its checkpoint, and a resume without workers ends as if nothing had been."""
+    """It failed with a sentence and kept its checkpoint; a resume ends as if nothing had been."""
     assert process.wait() == 1
     summary = run.summary()
     assert summary.status == "failed"
@@ -133,8 +134,7 @@ def test_workers_end_with_their_trainer(server: Server, runs: Path, preset: Path
     process.signal()
     process.wait()
     assert not run.is_locked()  # at once: the workers have no share in the lock
-    gone, alive = psutil.wait_procs(workers, timeout=20)
-    assert alive == []
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -19,7 +19,7 @@ class Net(nn.Module):
 
     def __init__(self, spec):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, spec.num_outputs))
+        self.net = nn.Sequential(nn.Linear(2, 16), nn.Dropout(0.2), nn.Linear(16, spec.num_outputs))
         self.megabytes = int(os.environ.get("MEGABYTES", "0"))
 
     def forward(self, inputs):

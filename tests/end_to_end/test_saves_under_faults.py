@@ -1,11 +1,13 @@
-"""A save that the kernel cuts off or refuses at any call: afterwards there is the old checkpoint or the new one."""
+"""A save that the kernel cuts off or refuses at any call leaves the old checkpoint or the new one."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +29,6 @@ CALLS = {
     "mode": "?chmod,?fchmodat,?fchmod",
     "close": "close",
 }
-REFUSED = 1
 SAVE = """
 import os
 from pathlib import Path
@@ -97,6 +98,12 @@ def saver(server: Server, tmp_path: Path):  # type: ignore[no-untyped-def]
     saver.close()
 
 
+def kinds(names: Iterable[str]) -> list[Any]:
+    """The frequent ones take their time."""
+    slow = {"open", "close"}
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in slow else []) for n in sorted(names)]
+
+
 def check(folder: CheckpointFolder, code: int, position: int) -> int:
     found = step_in(folder.newest(report=pytest.fail))
     assert found in (2, 3), position
@@ -119,7 +126,7 @@ def outcomes(saver: Saver, calls: str, how: str) -> list[int]:
             return found
 
 
-@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.parametrize("kind", kinds(CALLS))
 def test_killed_at_any_call(saver: Saver, kind: str) -> None:
     found = outcomes(saver, CALLS[kind], "signal=KILL")
     assert found
@@ -127,7 +134,7 @@ def test_killed_at_any_call(saver: Saver, kind: str) -> None:
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize("kind", [kind for kind in CALLS if kind != "close"])
+@pytest.mark.parametrize("kind", kinds(CALLS.keys() - {"close"}))
 def test_refused_at_any_call(saver: Saver, kind: str, error: str) -> None:
     assert outcomes(saver, CALLS[kind], f"error={error}")
 

@@ -120,7 +120,7 @@ def test_one_signal_is_enough_while_data_is_being_loaded(
 
 
 def test_a_hang_up_ends_nothing(server: Server, runs: Path) -> None:
-    process, run = training(server, runs, epochs=EPOCHS)
+    process, _ = training(server, runs, epochs=EPOCHS)
     process.signal(signal.SIGHUP)
     assert process.wait() == 0
 

@@ -115,7 +115,14 @@ def write_inspection(run: RunDir, step: int = 161) -> None:
         "head.3": ("Linear", [64, 10], table(2.1), weights),
     }
     layers = [
-        {"path": path, "type": kind, "shape": shape, "activation": output, "gradient": None, "parameters": own}
+        {
+            "path": path,
+            "type": kind,
+            "shape": shape,
+            "activation": output,
+            "gradient": None,
+            "parameters": own,
+        }
         for path, (kind, shape, output, own) in shapes.items()
     ]
     text = json.dumps({"step": step, "layers": layers})
@@ -138,13 +145,17 @@ async def settled(pilot: Pilot[Any], screen: RunScreen) -> None:
         keys = screen.grid.plan
         panels = [panel for panel in screen.query(Panel) if panel.KEY in keys]
         live = [cells for panel in panels for cells in panel.query(LiveCells)]
-        return bool(keys) and all(panel.ready for panel in panels) and not any(c.waiting for c in live)
+        return (
+            bool(keys) and all(panel.ready for panel in panels) and not any(cells._outdated for cells in live)
+        )
 
     await until(pilot, shown)
 
 
 @contextlib.contextmanager
-def playing_worker(run: RunDir, answer: Callable[[Command], dict[str, Any] | None]) -> Iterator[list[Command]]:
+def playing_worker(
+    run: RunDir, answer: Callable[[Command], dict[str, Any] | None]
+) -> Iterator[list[Command]]:
     """Holds a run and answers commands as a worker does, in a thread; gives those that came.
 
     Args:
@@ -160,7 +171,9 @@ def playing_worker(run: RunDir, answer: Callable[[Command], dict[str, Any] | Non
                 seen.append(command)
                 fields = answer(command)
                 if fields is not None:
-                    tell(run, "command", id=command.id, command=command.command, value=command.value, **fields)
+                    tell(
+                        run, "command", id=command.id, command=command.command, value=command.value, **fields
+                    )
 
     thread = threading.Thread(target=play)
     with run.lock():

@@ -58,7 +58,20 @@ async def test_the_footer_shows_five_keys_and_help(home: Path) -> None:
         await listed(pilot, 1)
         bar = pilot.app.screen.query_one(KeyBar)
         await until(pilot, lambda: "resume" in text_of(bar))
-        assert text_of(bar).split() == "n new enter open space select r resume / filter ? keys".split()
+        assert text_of(bar).split() == [
+            "n",
+            "new",
+            "enter",
+            "open",
+            "space",
+            "select",
+            "r",
+            "resume",
+            "/",
+            "filter",
+            "?",
+            "keys",
+        ]
         await pilot.press("space")
         await until(pilot, lambda: "compare" in text_of(bar))
 

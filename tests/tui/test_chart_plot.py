@@ -162,7 +162,9 @@ def test_x_counts_what_it_should(mode: str, last: str) -> None:
 def test_the_cursor_shows_values_of_the_nearest_points() -> None:
     values = np.arange(100.0)
     plot = Plot()
-    cells = plot.draw([series(values), series([5.0, 6.0], "val", x=np.array([20, 90]))], replace(VIEW, cursor=42.2))
+    cells = plot.draw(
+        [series(values), series([5.0, 6.0], "val", x=np.array([20, 90]))], replace(VIEW, cursor=42.2)
+    )
     assert "train 42.00" in lines(cells)[0]
     assert "step 42" in lines(cells)[0]
     column = plot.column(42.2)
@@ -216,7 +218,9 @@ def test_nothing_not_finite_reaches_plotext(monkeypatch: pytest.MonkeyPatch) -> 
     seen: list[object] = []
     for name in ("scatter", "plot", "xlim", "ylim", "xticks", "yticks"):
         real = getattr(plotext, name)
-        monkeypatch.setattr(plotext, name, lambda *how, real=real, **more: (seen.extend(how), real(*how, **more))[1])
+        monkeypatch.setattr(
+            plotext, name, lambda *how, real=real, **more: (seen.extend(how), real(*how, **more))[1]
+        )
     Plot().draw([series([1.0, np.nan, np.inf, -np.inf, 2.0])], VIEW)
     numbers = [part for item in seen for part in (item if isinstance(item, list) else [item])]
     assert numbers

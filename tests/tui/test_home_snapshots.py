@@ -15,6 +15,7 @@ from tui import themes
 from tui.app import DltuiApp
 from tui.preferences import Preferences
 from tui.widgets.preset_list import Offer, PresetList
+from tui.widgets.preview import RunPreview
 
 MINUTE = 60.0
 RUNS: dict[str, dict[str, Any]] = {
@@ -29,7 +30,7 @@ ODD: dict[str, dict[str, Any]] = {
     "a-name-that-somebody-typed-in-one-long-evening-and-never-used-again": {"epochs": 1500},
     "数字识别-卷积网络-第七次": {"status": "stopped", "preset": "数字"},
     "café-é́́-👩‍🚀": {"done": 0, "status": "died"},
-    "red\x1b[31m\u202e[bold]x[/bold]": {"hostile": True, "status": "failed"},
+    "red\x1b[31m\u202e[bold]x": {"hostile": True, "status": "failed"},
 }
 OFFERS = [
     Offer("neuron", "One neuron learns a line: loss, gradient and learning rate by hand", 1),
@@ -70,13 +71,9 @@ def settled(number: int, *keys: str) -> Setup:
 
 
 def _previewed(pilot: Pilot[Any]) -> bool:
-    preview = home_screen(pilot).query_one("RunPreview")
+    preview = home_screen(pilot).query_one(RunPreview)
     current = run_list(pilot).current
-    if not preview.display or current is None:
-        return True
-    charts = preview.query("Chart")
-    title = getattr(preview, "frame_title", "")
-    return bool(charts) and title == current.name and getattr(charts.first(), "cells", None) is not None
+    return not preview.display or current is None or preview.shown == current.path
 
 
 def test_runs_beside_a_preview(fashion: Path, snap_compare: Any) -> None:

@@ -28,17 +28,15 @@ def test_a_cell_is_exactly_as_wide_as_its_column(text: str, width: int, right: b
 def test_columns_fit_the_width_or_only_the_needed_ones_are_left(
     width: int, name: int, metric: int, one: bool
 ) -> None:
-    laid = columns(width, longest_name=name, longest_metric=metric, one_metric=one)
+    laid = columns(width, longest_name=name, longest_epoch=7, longest_metric=metric, one_metric=one)
     shown = [size for size in laid if size]
     used = MARK + sum(shown) + 10 + 2 * len(shown)
     assert used <= width or laid[1:] == (0,) * 6
 
 
 def test_wider_lists_show_more_and_never_less() -> None:
-    shown = [
-        sum(map(bool, columns(width, longest_name=20, longest_metric=8, one_metric=True)))
-        for width in range(30, 160)
-    ]
+    longest = {"longest_name": 20, "longest_epoch": 7, "longest_metric": 8}
+    shown = [sum(map(bool, columns(width, one_metric=True, **longest))) for width in range(30, 160)]
     assert shown == sorted(shown) and shown[0] == 1 and shown[-1] == 6
 
 

@@ -61,7 +61,9 @@ def test_writes_signs_that_the_terminal_has() -> None:
     assert file.getvalue() == "+ -✓"
 
 
-@pytest.mark.parametrize(("term", "tty", "problem"), [("dumb", True, "TERM=dumb"), ("xterm", False, "dltui run")])
+@pytest.mark.parametrize(
+    ("term", "tty", "problem"), [("dumb", True, "TERM=dumb"), ("xterm", False, "dltui run")]
+)
 def test_what_cannot_show_the_app_is_named(
     monkeypatch: pytest.MonkeyPatch, term: str, tty: bool, problem: str
 ) -> None:

@@ -48,6 +48,7 @@ def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, o
     Raises:
         UserError: whatever keeps it from starting; no run is left behind.
     """
+    launch.share_cores()
     preset = presets.load(source, sets, builders=False)
     folder = runs_in(runs)
     require_writable(folder)

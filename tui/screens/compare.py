@@ -131,7 +131,7 @@ class CompareScreen(AppScreen):
 
     def _wake_or_rest(self) -> None:
         for follower in self._followers:
-            if self.is_current and self.app.app_focus:
+            if self.app.screen is self and self.app.app_focus:
                 follower.start()
             else:
                 follower.stop()

@@ -21,6 +21,14 @@ from dlcore.text_safety import safe_text
 T = TypeVar("T")
 
 
+def hint(*keys: tuple[str, str]) -> Static:
+    """A line that says what the keys do."""
+    parts: list[str | tuple[str, str]] = []
+    for key, what in keys:
+        parts += [(key, "bold $foreground"), f" {what}   "]
+    return Static(Content.assemble(*parts), classes="hint")
+
+
 class Choice(NamedTuple):
     """One answer: what it gives, what it says, and what it means."""
 
@@ -101,9 +109,8 @@ class Confirm(Dialog[bool]):
     def compose_box(self) -> ComposeResult:
         """Question and keys."""
         yield Static(self._question, classes="question", markup=False)
-        yes = f"y{', enter' if self._enter_agrees else ''} {self._agree}"
-        no = f"n{'' if self._enter_agrees else ', enter'} leave it"
-        yield Static(f"{yes}   {no}", classes="hint", markup=False)
+        yes, no = ("y, enter", "n") if self._enter_agrees else ("y", "n, enter")
+        yield hint((yes, self._agree), (no, "leave it"))
 
     def action_answer(self, agreed: bool) -> None:
         """Answers."""
@@ -136,7 +143,7 @@ class Choose(Dialog[str]):
         if self._question:
             yield Static(self._question, classes="question", markup=False)
         yield Static(self._lines(), id="choices", classes="question", markup=False)
-        yield Static("↑↓ choose   enter take   esc leave", classes="hint", markup=False)
+        yield hint(("up, down", "choose"), ("enter", "take"), ("esc", "leave"))
 
     def _lines(self) -> Content:
         lead = max(len(choice.label) for choice in self._choices)
@@ -198,7 +205,7 @@ class Prompt(Dialog[str]):
         line.cursor_blink = False
         yield line
         yield Static("", id="complaint", classes="error", markup=False)
-        yield Static("enter take   esc leave", classes="hint", markup=False)
+        yield hint(("enter", "take"), ("esc", "leave"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Takes the text if it will do."""

@@ -35,15 +35,20 @@ class DraftEditing(DraftChores):
 
     @on(Form.Edited)
     def _edited(self, event: Form.Edited) -> None:
+        event.form.heard()
+        self.change(event.row, event.text)
+
+    def change(self, row: Row, text: str | None) -> None:
+        """Sets a field to what a text stands for; None to its default."""
         if self.catalogue is None or self.draft is None:
             return
-        section, key = event.row.place
-        default = default_of(self.catalogue, self.draft, event.row.place)
-        if key == NAME and event.row.kind == "builder":
-            if event.text is not None or default is not None:
-                self.choose(section, event.text or str(default))
+        section, key = row.place
+        default = default_of(self.catalogue, self.draft, row.place)
+        if row.kind == "builder":
+            if text is not None or default is not None:
+                self.choose(section, text or str(default))
             return
-        value = default if event.text is None else field_text.parse(event.row.option, event.text)
+        value = default if text is None else field_text.parse(row.option, text)
         self.draft.set(section, key, value, default)
         self.draft_edited()
 
@@ -65,7 +70,7 @@ class DraftEditing(DraftChores):
         names = [each.name for each, against in choices(self.catalogue, self.draft, row) if not against]
         if names:
             at = names.index(row.text) if row.text in names else -1 if by > 0 else 0
-            self._edited(Form.Edited(row, names[(at + by) % len(names)]))
+            self.change(row, names[(at + by) % len(names)])
 
     @work(exclusive=True, group="dialog")
     async def _pick_from_list(self, row: Row) -> None:
@@ -82,7 +87,7 @@ class DraftEditing(DraftChores):
         if picked == OWN_FILE.name:
             picked = await self._ask_for_own(row.place[0])
         if picked:
-            self._edited(Form.Edited(row, picked))
+            self.change(row, picked)
 
     async def _ask_for_own(self, section: str) -> str | None:
         question = f"Your own {section}: the file, a colon, and the class or function in it"

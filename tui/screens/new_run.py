@@ -39,7 +39,7 @@ REMEDY = "ctrl+l asks again, ctrl+r starts the run in any case."
 ARCHITECTURE, SETTINGS, SHAPES = range(3)  # panels
 
 
-class NewRunScreen(DraftEditing, PanelScreen):
+class NewRunScreen(PanelScreen, DraftEditing):
     """Three panels over one draft.
 
     Args:

@@ -37,9 +37,7 @@ class PanelScreen(AppScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "panel(1)", "Next panel", id="panels.next", tooltip="To the next panel"),
-        Binding(
-            "shift+tab", "panel(-1)", "Back", id="panels.back", tooltip="To the panel before", show=False
-        ),
+        Binding("shift+tab", "panel(-1)", "Back", id="panels.back", tooltip="To the last panel", show=False),
         Binding("1", "go(0)", "Panel 1", id="panels.1", tooltip="To the first panel", show=False),
         Binding("2", "go(1)", "Panel 2", id="panels.2", tooltip="To the second panel", show=False),
         Binding("3", "go(2)", "Panel 3", id="panels.3", tooltip="To the third panel", show=False),

@@ -45,8 +45,8 @@ class PresetText(Dialog[str]):
         Binding("q,ctrl+t", "leave", "Close", id="text.leave", tooltip="Close this page", show=False),
         Binding("down,j", "scroll(1)", "Down", id="text.down", tooltip="One line down", show=False),
         Binding("up,k", "scroll(-1)", "Up", id="text.up", tooltip="One line up", show=False),
-        Binding("pagedown", "scroll(15)", "Page down", id="text.page-down", tooltip="Further down", show=False),
-        Binding("pageup", "scroll(-15)", "Page up", id="text.page-up", tooltip="Further up", show=False),
+        Binding("pagedown", "scroll(15)", "Page down", id="text.page-down", tooltip="Page down", show=False),
+        Binding("pageup", "scroll(-15)", "Page up", id="text.page-up", tooltip="Page up", show=False),
     ]  # fmt: skip
 
     def __init__(self, draft: Draft, engine: EngineClient) -> None:

@@ -63,7 +63,7 @@ class RunScreen(CommandScreen, PanelScreen):
 
     Args:
         path: of the run directory.
-        gauges: what asks the machine.
+        gauges: what asks the machine; None: as the app does.
 
     Attributes:
         view: the run as it is now; None until it was read.
@@ -82,14 +82,14 @@ class RunScreen(CommandScreen, PanelScreen):
 
     def __init__(self, path: Path, *, gauges: GaugeReader | None = None) -> None:
         super().__init__(path)
-        self._gauges = gauges or GaugeReader()
+        self._gauges = gauges
         self._follower: RunFollower | None = None
         self._pace = Pace(time.monotonic)
 
     def compose_body(self) -> ComposeResult:
         """Empty panels: reading begins after the first paint."""
         self.recall_panels()
-        context = Context(self.run, self._gauges)
+        context = Context(self.run, self._gauges or (self.dltui.gauges or GaugeReader)())
         panels = [kind(context).data_bind(RunScreen.view, RunScreen.awake) for kind in self._types]
         yield Ending()
         yield PanelLine()
@@ -130,7 +130,7 @@ class RunScreen(CommandScreen, PanelScreen):
             self._follower.stop()
 
     def _wake_or_rest(self) -> None:
-        self.awake = self.is_current and self.app.app_focus
+        self.awake = self.app.screen is self and self.app.app_focus  # is_current is true below, too
         if self._follower is not None:
             if self.awake or self.leaving:
                 self._follower.start()

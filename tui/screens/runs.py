@@ -66,6 +66,7 @@ class RunsScreen(RunChores):
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from the last checkpoint"),
         Binding("x", "stop", "Stop", id="runs.stop", tooltip="Save a checkpoint and stop"),
         Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete the selected or this run"),
+        Binding("escape", "back", "Show all", id="back", tooltip="No filter, no selection", show=False),
         Binding("v", "preview", "Preview", id="runs.preview", tooltip="Show or hide the preview"),
     ]  # fmt: skip
 
@@ -110,7 +111,7 @@ class RunsScreen(RunChores):
         from tui.runs_follower import RunsFollower
 
         self._follower = RunsFollower(self.post_message, self.dltui.runs, trend_width=TREND)
-        if self.is_current:
+        if self.app.screen is self:  # is_current is true of the screen below it, too
             self._follower.start()
 
     def on_screen_resume(self) -> None:
@@ -161,7 +162,7 @@ class RunsScreen(RunChores):
             from tui.device_follower import DeviceFollower
 
             self._device_follower = DeviceFollower(self.post_message, self.dltui.gauges(), self.dltui.runs)
-            if self.is_current:
+            if self.app.screen is self:  # is_current is true of the screen below it, too
                 self._device_follower.start()
 
     @on(DeviceRead)

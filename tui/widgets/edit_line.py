@@ -50,6 +50,10 @@ class EditLine:
             return EditLine(self.text, 0 if by < 0 else len(self.text))
         return EditLine(self.text, min(max(self.cursor + by, 0), len(self.text)))
 
+    def go_to(self, column: int) -> EditLine:
+        """The cursor at a column of the text as shown from its start."""
+        return EditLine(self.text, len(_fit(self.text, max(0, column))))
+
     def word(self, direction: int) -> int:
         """How many characters the word to the left or right of the cursor takes, with the gap beside it."""
         starts = [match.start() for match in _WORD.finditer(self.text)]

@@ -40,6 +40,7 @@ class FieldList(LineList, inherit_bindings=False):
 
     Attributes:
         line: the text of the current row where it is typed, with its cursor.
+        unheard: edits that the rows cannot know of yet, because they are still on their way.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -47,6 +48,7 @@ class FieldList(LineList, inherit_bindings=False):
         self.rows: Sequence[Row] = ()
         self.errors: Mapping[Place, str] = {}
         self.line = EditLine()
+        self.unheard = 0
         self._lines: list[_Line] = []
         self._at: Place | None = None
 
@@ -60,7 +62,7 @@ class FieldList(LineList, inherit_bindings=False):
         found = next((number for number, row in enumerate(rows) if row.place == place), None)
         if found is None:  # gone with its builder
             found = next((number for number, row in enumerate(rows) if place and row.place[0] == place[0]), 0)
-        elif rows[found].kind in TYPED and _told(rows[found], self.line.text) != rows[found].text:
+        elif not self.unheard and rows[found].kind in TYPED and not _stands_for(self.line, rows[found]):
             self.line = EditLine.of(rows[found].text)  # changed by something else than typing
         self._go_to_row(found)
         self.rows_changed()
@@ -101,16 +103,21 @@ class FieldList(LineList, inherit_bindings=False):
 
     def _lay_out(self) -> None:
         width = max(20, self.content_width - 4)
-        airy = self.size.height >= len(self.rows) + sum(row.first for row in self.rows[1:])
+        told = [self._told(row, width) for row in self.rows]
+        spaces = sum(row.first for row in self.rows[1:])
+        airy = self.size.height >= len(self.rows) + sum(map(len, told)) + spaces
         self._lines = []
         for number, row in enumerate(self.rows):
             if airy and row.first and number:
                 self._lines.append(_Line(number, space=True))
-            self._lines.append(_Line(number))
-            message = self.errors.get(row.place)
-            if message:
-                texts = wrap(f"✗ {safe_text(message, limit=400)}", width, subsequent_indent="  ")
-                self._lines += [_Line(number, text) for text in texts]
+            self._lines += [_Line(number), *(_Line(number, text) for text in told[number])]
+
+    def _told(self, row: Row, width: int) -> list[str]:
+        """What is wrong with a row, in lines."""
+        message = self.errors.get(row.place)
+        if not message:
+            return []
+        return wrap(f"✗ {safe_text(message, limit=400)}", width, subsequent_indent="  ")
 
     def _keep_in_sight(self) -> None:
         """The field, and what is wrong with it."""
@@ -209,7 +216,7 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "·" for sign in text)
 
 
-def _told(row: Row, text: str) -> str:
-    """What a typed text looks like when it comes back as a value."""
-    value = field_text.parse(row.option, text)
-    return field_text.show(row.option, row.option.default if value is None else value)
+def _stands_for(line: EditLine, row: Row) -> bool:
+    """Whether what is being typed is the row's value, written otherwise."""
+    value = field_text.parse(row.option, line.text)
+    return field_text.show(row.option, row.option.default if value is None else value) == row.text

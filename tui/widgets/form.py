@@ -50,10 +50,11 @@ class Form(FieldList, inherit_bindings=False):
     ]
 
     class Edited(Message):
-        """A field holds another text; None wishes for its default."""
+        """A field holds another text; None wishes for its default. Who takes it calls `Form.heard`."""
 
-        def __init__(self, row: Row, text: str | None) -> None:
+        def __init__(self, form: Form, row: Row, text: str | None) -> None:
             super().__init__()
+            self.form = form
             self.row = row
             self.text = text
 
@@ -83,13 +84,20 @@ class Form(FieldList, inherit_bindings=False):
             self._edit(self.line.insert(event.text.lstrip("\r\n").replace("\r", "\n")))
 
     def on_click(self, event: Click) -> None:
-        """Goes to the field under the pointer; on a switch or a choice, a second click does what enter does."""
+        """Goes to the field under the pointer; another click does what enter does."""
         index = event.y + int(self.scroll_offset.y)
-        if 0 <= index < len(self._lines):
-            again = self._lines[index].row == self._row_number
-            self._go_to_row(self._lines[index].row)
-            if again and not self.is_typing:
-                self.action_take()
+        if not 0 <= index < len(self._lines):
+            return
+        again = self._lines[index].row == self._row_number
+        self._go_to_row(self._lines[index].row)
+        if again and self.is_typing:
+            self._edit(self.line.go_to(event.x - self._lead))
+        elif again:
+            self.action_take()
+
+    def heard(self) -> None:
+        """One more edit has been taken: the rows that come now know of it."""
+        self.unheard -= 1
 
     def action_take(self) -> None:
         """Does with the field what its kind asks for."""
@@ -148,4 +156,5 @@ class Form(FieldList, inherit_bindings=False):
             self._say(row, line.text)
 
     def _say(self, row: Row, text: str | None) -> None:
-        self.post_message(self.Edited(row, text))
+        self.unheard += 1
+        self.post_message(self.Edited(self, row, text))

@@ -75,7 +75,7 @@ class LiveCells(Widget):
         """Whether drawing is worth anything now."""
         if not self.is_attached or not self.size or not self.display:
             return False
-        return self.app.app_focus and self.screen.is_current
+        return self.app.app_focus and self.app.screen is self.screen  # is_current is true below it, too
 
     def outdated(self) -> None:
         """There is something new: drawn now if it may be, else when its time has come or it is seen again."""
@@ -113,6 +113,7 @@ class LiveCells(Widget):
         """Lines as they are; when a screen comes back with old ones, new ones follow."""
         if self._outdated and self._timer is None:
             self.call_later(self._catch_up)
+        self._dirty_regions.clear()  # Textual does so only for widgets that render whole, and it would grow
         return super().render_lines(crop)
 
     # -- drawing ------------------------------------------------------------------------------------------

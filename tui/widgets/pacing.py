@@ -6,11 +6,13 @@ Turns lie on a grid that all charts share, so that those on one screen are sent 
 from __future__ import annotations
 
 import math
+from collections import deque
+from statistics import median
 
 LEAST = 0.25  # seconds
 MOST = 8.0
 BUDGET = 0.005  # share of a core that one chart may take
-_MEMORY = 0.7  # of the old cost in the running mean
+_KEPT = 5  # costs of which the median counts: new axes now and then are no reason to slow down
 
 
 class Pacing:
@@ -18,13 +20,14 @@ class Pacing:
 
     def __init__(self) -> None:
         self.last = -math.inf
-        self.cost = 0.0
+        self._costs: deque[float] = deque(maxlen=_KEPT)
 
     @property
     def interval(self) -> float:
         """Seconds between drawings: a power of two times `LEAST`."""
+        cost = median(self._costs) if self._costs else 0.0
         interval = LEAST
-        while interval < MOST and interval * BUDGET < self.cost:
+        while interval < MOST and interval * BUDGET < cost:
             interval *= 2
         return interval
 
@@ -36,6 +39,7 @@ class Pacing:
         return max(0.0, (math.floor(self.last / interval) + 1) * interval - now)
 
     def drawn(self, now: float, seconds: float) -> None:
-        """Takes note of a drawing that took ``seconds`` of the processor."""
+        """Takes note of a drawing that took ``seconds`` of the processor; the first one loads libraries."""
+        if self.last != -math.inf:
+            self._costs.append(seconds)
         self.last = now
-        self.cost = seconds if not self.cost else _MEMORY * self.cost + (1 - _MEMORY) * seconds

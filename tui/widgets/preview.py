@@ -15,6 +15,8 @@ from tui.widgets.frame import Frame
 from tui.widgets.run_list import STATUS_TONES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlcore.run_dir import RunSummary
     from tui.follow import Curve, RunFollower, RunView
     from tui.run_state import RunState
@@ -25,7 +27,11 @@ NOTHING = "No run is marked. Its curves will be here."
 
 
 class RunPreview(Frame):
-    """Follows the run it is given after a moment's rest on it, and nothing while it is not to be seen."""
+    """Follows the run it is given after a moment's rest on it, and nothing while it is not to be seen.
+
+    Attributes:
+        shown: the run whose curves are drawn; None until they are.
+    """
 
     DEFAULT_CSS = """
     RunPreview {
@@ -40,6 +46,7 @@ class RunPreview(Frame):
         self._wanted: RunSummary | None = None
         self._follower: RunFollower | None = None
         self._rest: Timer | None = None
+        self.shown: Path | None = None
 
     def compose(self) -> ComposeResult:
         """The chart is mounted with the first curves: its libraries are not needed before."""
@@ -79,11 +86,12 @@ class RunPreview(Frame):
             from tui.follow import RunFollower
 
             self._follower = RunFollower(self.post_message, run.path)
-            if self.screen.is_current:
+            if self.app.screen is self.screen:
                 self._follower.start()
 
     def _introduce(self, run: RunSummary | None) -> None:
         """What is known at once; what was shown of another run goes."""
+        self.shown = None
         self.frame_title = run.name if run else "Preview"
         self.frame_state = words.status(run.status) if run else ""
         self.frame_tone = STATUS_TONES.get(run.status, "") if run else ""
@@ -106,6 +114,9 @@ class RunPreview(Frame):
         chart = next(iter(self._charts()), None) or self._make_chart()
         chart.live = not view.over
         chart.set_series(_series(curves, view.state))
+        if self.shown != message.path:
+            self.shown = message.path
+            chart.draw()  # growth may wait for its turn, another run may not
 
     def _say(self, selector: str, text: str) -> None:
         widget = self.query_one(selector, Static)

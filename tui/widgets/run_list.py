@@ -27,7 +27,7 @@ STATUS_TONES = {
 GAP = 2
 MARK = 2
 STATUS = 10
-EPOCH = 7
+EPOCH = 5
 VALUE = 8
 AGE = 6
 LEAST_NAME = 18
@@ -48,16 +48,26 @@ class Columns(NamedTuple):
     age: int
 
 
-def columns(width: int, *, longest_name: int, longest_metric: int, one_metric: bool) -> Columns:
+def columns(
+    width: int, *, longest_name: int, longest_epoch: int, longest_metric: int, one_metric: bool
+) -> Columns:
     """How the width of a row is shared out; epoch and value come first, then the trend, age and preset.
 
     Args:
+        longest_name: columns of the longest name.
+        longest_epoch: columns of the longest progress, such as ``7/20``.
         longest_metric: columns of the longest metric's name.
         one_metric: all runs are judged by the same metric, which the heading then names.
     """
     rest = width - MARK - STATUS - GAP - LEAST_NAME
     taken = dict.fromkeys(("epoch", "value", "trend", "age", "metric", "preset"), 0)
-    wishes = [("epoch", EPOCH), ("value", VALUE), ("trend", 6), ("age", AGE), ("preset", 12)]
+    wishes = [
+        ("epoch", max(EPOCH, min(longest_epoch, 13))),
+        ("value", VALUE),
+        ("trend", 6),
+        ("age", AGE),
+        ("preset", 12),
+    ]
     if not one_metric:
         wishes.insert(3, ("metric", min(longest_metric, 12)))
     for key, size in wishes:
@@ -164,6 +174,7 @@ class RunList(LineList):
         laid = columns(
             max(self.content_width, 1),
             longest_name=names,
+            longest_epoch=max((len(_epoch(row)) for row in self.rows[:1000]), default=0),
             longest_metric=longest,
             one_metric=len(metrics) < 2,
         )
@@ -217,8 +228,7 @@ class RunList(LineList):
         if at.preset:
             cells.append(Cell(space + fitted(row.preset, at.preset), "quiet"))
         if at.epoch:
-            epoch = words.progress(row.epoch, row.epochs or None)
-            cells.append(Cell(space + fitted(epoch, at.epoch, right=True)))
+            cells.append(Cell(space + fitted(_epoch(row), at.epoch, right=True)))
         best = row.best
         if at.value:
             value = words.metric(best["value"]) if best else words.UNKNOWN
@@ -251,6 +261,10 @@ class RunList(LineList):
     def _judged_by(self, width: int) -> str:
         name = self._metric or "best"
         return name if words.cells(name) <= width else _short(name)
+
+
+def _epoch(row: RunSummary) -> str:
+    return words.progress(row.epoch, row.epochs or None)
 
 
 def _short(metric: str) -> str:

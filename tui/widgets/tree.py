@@ -36,7 +36,7 @@ class TreeLines(LineList):
 
     HELP_TITLE = "Architectures"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "take", "Choose", id="tree.take", tooltip="Use this one; open or close a group"),
+        Binding("enter,space", "take", "Choose", id="tree.take", tooltip="Use it; open or close a group"),
         Binding("left", "fold(False)", "Close", id="tree.close", tooltip="Close the group", show=False),
         Binding("right", "fold(True)", "Open", id="tree.open", tooltip="Open the group", show=False),
     ]  # fmt: skip

@@ -139,17 +139,6 @@ def test_what_cannot_be_removed_does_not_spoil_the_save(
     assert [step_in(checkpoint) for checkpoint in folder.all()] == [1, 2, 3]
 
 
-def test_a_new_checkpoint_that_cannot_be_read_back_costs_no_older_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = with_saved(tmp_path, 1, 2)
-    monkeypatch.setattr(
-        checkpoints, "write_atomic", lambda path, data: path.write_bytes(data[: len(data) // 2])
-    )
-    folder.write(snapshot(3))
-    assert [step_in(checkpoint) for checkpoint in folder.all()] == [1, 2]
-
-
 # Errors at every call of a save
 
 
