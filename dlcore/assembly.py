@@ -76,7 +76,8 @@ def choose_task(preset: Preset, spec: DataSpec) -> tuple[str, str]:
     targets = TASKS.entry(named, preset.base).targets
     if targets and spec.target not in targets:
         raise UserError(
-            f"task '{named}' wants targets of kind {' or '.join(targets)}, but data '{preset.data.name}' has '{spec.target}'."
+            f"task '{named}' wants targets of kind {' or '.join(targets)}, "
+            f"but data '{preset.data.name}' has '{spec.target}'."
         )
     return named, "asked for"
 

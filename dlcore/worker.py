@@ -219,10 +219,10 @@ class Worker:
             self._warn(f"The samples could not be written ({type(error).__name__}: {error}).")
         self.recorder.sync()
         latest = self.recorder.summary.get("metrics", {}) | metrics
-        best, seconds = trainer.progress.best, trainer.seconds
+        judged, seconds = trainer.progress.best, trainer.seconds
         # The state first: killed between the two, the run is finished to listings, and a resume ends at once.
-        self.recorder.state(force=True, status="finished", metrics=latest, best=best, seconds=seconds)
-        self.recorder.event("finished", reason=outcome.reason, seconds=seconds, best=best)
+        self.recorder.state(force=True, status="finished", metrics=latest, best=judged, seconds=seconds)
+        self.recorder.event("finished", reason=outcome.reason, seconds=seconds, best=judged)
 
     def _stopped(self, outcome: Outcome) -> None:
         message = outcome.message

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as a worker has it; spinning on a busy machine takes minutes
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # as a worker has it; spinning on a busy machine takes minutes
 
 
 @pytest.fixture(scope="session", autouse=True)

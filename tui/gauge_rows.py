@@ -45,6 +45,8 @@ def one_gpu(gpu: Gpu, past: History, width: int) -> list[Ranked]:
             shares.append(f"others {gib(used - ours)}")
     if gpu.memory_reserved:
         shares.append(f"driver {gib(gpu.memory_reserved)}")
+    while shares and words.cells("  ".join(shares)) > width - _LABEL - 4:
+        shares.pop()
     if shares:
         rows.append(Ranked([Part(" " * _LABEL), Part(f"{'  '.join(shares)} GiB", "quiet")], 2))
     use = bar(gpu.utilisation, _bar_width(width))

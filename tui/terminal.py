@@ -93,7 +93,7 @@ def mend() -> None:
 def _make_sane(descriptor: int) -> None:
     """As ``stty sane`` does, for what matters at a prompt."""
     inputs, outputs, control, local, *speeds, characters = termios.tcgetattr(descriptor)
-    inputs |= termios.ICRNL | termios.IXON | termios.BRKINT
+    inputs |= termios.ICRNL | termios.IXON
     inputs &= ~(termios.IGNCR | termios.INLCR | termios.IXOFF)
     outputs |= termios.OPOST | termios.ONLCR
     local |= termios.ICANON | termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ISIG | termios.IEXTEN

@@ -135,6 +135,7 @@ class Batches:
         for low in range(start * size, self._stop, size * VIEWS):
             high = min(low + size * VIEWS, self._stop)
             indices = order[low:high].split(size)
+            pairs: Iterator[tuple[Tensor, Tensor]]
             if self._shuffle:
                 rows = indices if where is order else where[low:high].split(size)
                 pairs = ((inputs.index_select(0, r), targets.index_select(0, r)) for r in rows)

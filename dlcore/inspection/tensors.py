@@ -37,8 +37,8 @@ def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
     generators and the gradients of the training are left as they are.
 
     Returns:
-        One dict a layer call: ``path``, ``type``, ``shape``, ``activation``, ``gradient`` (of the activation, null where none
-        reached it) and per parameter ``{weight, gradient}`` with ``norm`` added.
+        One dict a layer call: ``path``, ``type``, ``shape``, ``activation``, ``gradient`` (of the activation, null
+        where none reached it) and per parameter ``{weight, gradient}`` with ``norm`` added.
     """
     model = task.model
     calls: list[tuple[str, nn.Module, Tensor]] = []
@@ -61,7 +61,9 @@ def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
             handle.remove()
         model.train(was_training)
     of_output = {id(o): g for o, g in zip(wanted, gradients[: len(wanted)], strict=True)}
-    of_parameter: dict[str, Tensor | None] = {n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)}
+    of_parameter: dict[str, Tensor | None] = {
+        n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)
+    }
     return [
         _row(path, module, output, of_output.get(id(output)), of_parameter) for path, module, output in calls
     ]

@@ -242,7 +242,7 @@ class CheckpointWriter:
         self._thread: Thread | None = None
 
     def submit(self, snapshot: Snapshot, done: Callable[[Checkpoint | None, float], None]) -> None:
-        """Start writing; ``done`` gets the checkpoint (None: not written) and the seconds it took, in the writer's thread."""
+        """Start writing; ``done`` gets, in the writer's thread, the checkpoint (None: not written) and the seconds."""
         self.wait()
 
         def work() -> None:

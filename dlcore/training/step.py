@@ -22,7 +22,7 @@ from dlcore.training.task import Task
 from dlcore.training.trouble import is_out_of_memory
 
 
-class OutOfMemory(Exception):
+class DoesNotFitError(Exception):
     """Gradients of a batch did not fit; nothing was changed."""
 
 
@@ -71,7 +71,7 @@ class Stepper:
             keep: whether to keep `observed` for the record.
 
         Raises:
-            OutOfMemory: the weights are as before; make `pieces` larger and call again.
+            DoesNotFitError: the weights are as before; make `pieces` larger and call again.
         """
         timed = self._stopwatch.running
         if timed:
@@ -81,7 +81,7 @@ class Stepper:
             loss = self._backward(phase, batches, keep)
             if loss is None:
                 _clear_gradients(parameters)
-                raise OutOfMemory
+                raise DoesNotFitError
             self._add_loss(curve, loss)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

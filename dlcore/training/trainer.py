@@ -32,7 +32,7 @@ from dlcore.training.progress import Progress, take_snapshot
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Schedule
 from dlcore.training.signals import EXIT_CODES, Flags
-from dlcore.training.step import OutOfMemory, Stepper
+from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.task import Task
 from dlcore.training.trouble import first_nonfinite_layer, has_finite_weights, is_out_of_memory
@@ -162,7 +162,7 @@ class Trainer:
             try:
                 self.stepper.step(batches, factor, keep)
                 break
-            except OutOfMemory:
+            except DoesNotFitError:
                 pass  # handled below, when the exception no longer pins the tensors of its traceback
             if not self._use_smaller_pieces(batches):
                 return False

@@ -84,14 +84,17 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     sys.stdout.flush()
 
 
-def arguments(description: str | None, rounds: int) -> argparse.Namespace:
-    """The command line that all benchmarks share, and the load of the machine printed for the record."""
-    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    parser.add_argument(
-        "--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})"
-    )
-    parser.add_argument("--quick", action="store_true", help="as little as shows that it works")
-    chosen = parser.parse_args()
+def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """The command line that all benchmarks share."""
+    made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    made.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})")
+    made.add_argument("--quick", action="store_true", help="as little as shows that it works")
+    return made
+
+
+def parse(made: argparse.ArgumentParser) -> argparse.Namespace:
+    """What was asked for, with the load of the machine printed for the record."""
+    chosen = made.parse_args()
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} CPUs; load of the last 1, 5, 15 minutes: {load}")
     return chosen
@@ -102,6 +105,14 @@ def scratch() -> Iterator[Path]:
     """A folder for runs that goes away afterwards."""
     with tempfile.TemporaryDirectory(prefix="dltui-benchmark-") as folder:
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """What rivals print goes nowhere; they still pay for printing it."""
+    with Path(os.devnull).open("w") as nowhere:
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
 
 
 def real_data() -> Path | None:

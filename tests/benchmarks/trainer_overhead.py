@@ -22,7 +22,7 @@ MICROSECONDS = 1e6
 
 def main() -> None:
     """Print both tables."""
-    chosen = measure.arguments(__doc__, rounds=40)
+    chosen = measure.parse(measure.parser(__doc__, rounds=40))
     rounds = 3 if chosen.quick else chosen.rounds
     threads = torch.get_num_threads()
     with measure.scratch() as runs:

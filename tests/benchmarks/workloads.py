@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,13 @@ class Epochs:
 
     Attributes:
         steps: seconds of the last epoch from its first batch to its last step.
-        boundary: seconds of what followed: record, evaluation, state, events; without the checkpoint.
+        recorded: seconds of the record after it.
+        boundary: seconds of all that followed: record, evaluation, state, events; without the checkpoint.
     """
 
     def __init__(self, worker: Worker, clock: Callable[[], float] = time.perf_counter) -> None:
         self.worker, self.trainer, self.clock = worker, worker.trainer, clock
-        self.steps = self.boundary = 0.0
+        self.steps = self.recorded = self.boundary = 0.0
         self._last_step = 0.0
         self._record, self.trainer._record = self.trainer._record, self._stamped_record
         self.trainer.save = self._announce  # type: ignore[method-assign]
@@ -108,6 +110,7 @@ class Epochs:
     def _stamped_record(self) -> None:
         self._last_step = self.clock()
         self._record()
+        self.recorded = self.clock() - self._last_step
 
     def _announce(self, *, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
         if epoch_event is not None:
@@ -122,7 +125,7 @@ class Bare:
         assert isinstance(part, TensorPart)
         self.inputs, self.targets, self.prepare = part.inputs, part.targets, part.prepare
         self.batch_size = worker.preset.training.batch_size
-        self.model: nn.Module = _copy(worker.parts.model)
+        self.model: nn.Module = deepcopy(worker.parts.model)
         options = worker.preset.optimizer.options
         self.optimizer = getattr(optimizers, worker.preset.optimizer.name)([self.model], **options)
 
@@ -140,14 +143,3 @@ class Bare:
             loss = F.cross_entropy(model(batch), answers)
             loss.backward()
             optimizer.step()
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    from copy import deepcopy
-
-    return deepcopy(model)
-
-
-def steps_of(worker: Worker) -> int:
-    """Optimizer steps of an epoch."""
-    return worker.trainer.steps_per_epoch

@@ -259,7 +259,9 @@ class TestSpecs:
         raises = settled(specs, DATA.entry(f"{own}:numbers"), {})
         assert raises.state == "wrong" and "ValueError: the file is gone" in raises.message
 
-    @pytest.mark.parametrize("name", [entry.name for entry in DATA.entries() if entry.group in ("bundled", "toy")])
+    @pytest.mark.parametrize(
+        "name", [entry.name for entry in DATA.entries() if entry.group in ("bundled", "toy")]
+    )
     def test_stand_ins_of_data_that_is_here_are_exact(self, name: str, tmp_path: Path) -> None:
         entry = DATA.entry(name)
         spec, guess = entry.build(DataContext(tmp_path)).spec, stand_in(entry)
@@ -302,7 +304,9 @@ class TestEngine:
         return []
 
     @pytest.fixture
-    def engine(self, said: list[Mapping[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    def engine(
+        self, said: list[Mapping[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Engine:
         monkeypatch.setenv("DLTUI_DATA", str(tmp_path / "nothing"))
         return Engine(said.append)
 
@@ -315,7 +319,9 @@ class TestEngine:
         engine.work(Question(7, "nonsense", {}))
         assert "nonsense" in said[1]["error"][0]
 
-    @pytest.mark.parametrize("error", [UserError(["one", "two"]), KeyError("x"), SystemExit(3), RecursionError()])
+    @pytest.mark.parametrize(
+        "error", [UserError(["one", "two"]), KeyError("x"), SystemExit(3), RecursionError()]
+    )
     def test_whatever_is_raised_is_an_answer(
         self, engine: Engine, said: list[Any], monkeypatch: pytest.MonkeyPatch, error: BaseException
     ) -> None:
@@ -348,11 +354,19 @@ class TestEngine:
 class TestLines:
     def test_chunks_become_lines(self) -> None:
         lines = Lines()
-        assert [list(lines.feed(chunk)) for chunk in (b"a", b"b\nc\n\nd", b"\n")] == [[], [b"ab", b"c"], [b"d"]]
+        assert [list(lines.feed(chunk)) for chunk in (b"a", b"b\nc\n\nd", b"\n")] == [
+            [],
+            [b"ab", b"c"],
+            [b"d"],
+        ]
 
     def test_a_line_beyond_the_limit_is_left_out_and_counted(self) -> None:
         lines = Lines(limit=10)
-        found = [line for chunk in (b"x" * 8, b"y" * 8, b"z" * 50, b"\nok\n" + b"w" * 12, b"\nend\n") for line in lines.feed(chunk)]
+        found = [
+            line
+            for chunk in (b"x" * 8, b"y" * 8, b"z" * 50, b"\nok\n" + b"w" * 12, b"\nend\n")
+            for line in lines.feed(chunk)
+        ]
         assert (found, lines.skipped) == ([b"ok", b"end"], 2)
 
 

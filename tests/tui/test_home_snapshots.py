@@ -83,7 +83,7 @@ def test_runs_beside_a_preview(fashion: Path, snap_compare: Any) -> None:
 
 def test_runs_above_a_preview_in_light(fashion: Path, snap_compare: Any) -> None:
     app = in_theme(fashion, themes.LIGHT.name)
-    assert snap_compare(app, terminal_size=(80, 40), run_before=settled(6, "down", "down"))
+    assert snap_compare(app, terminal_size=(80, 40), run_before=settled(6, "down"))
 
 
 def test_some_selected_of_those_that_match(fashion: Path, snap_compare: Any) -> None:

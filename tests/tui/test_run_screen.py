@@ -521,6 +521,38 @@ async def test_a_finished_run_is_asked_how_far_to_train_on(
         await until(pilot, lambda: asked_for == [(run.path, 40)])
 
 
+# Other runs over its charts.
+
+
+async def overlaid(pilot: Pilot[Any], screen: RunScreen, count: int) -> list[str]:
+    chart = panel(screen, "loss").query_one(Chart)
+    await until(pilot, lambda: len(chart.series) == 2 + count)
+    return [item.name for item in chart.series if item.role == "run"]
+
+
+async def test_other_runs_are_laid_over_the_charts_and_taken_off(home: Path) -> None:
+    run = full_run(home, status="stopped")
+    for name in ("one", "two"):
+        make_run(home, name=name, status="finished", seed=3)
+    async with app_on(home).run_test(size=WIDE) as pilot:
+        screen = await open_run(pilot, run)
+        for keys, expected in ((["enter"], 1), (["down", "enter"], 2), (["enter"], 1), (["up", "enter"], 0)):
+            await pilot.press("o")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+            await pilot.press(*keys)
+            names = await overlaid(pilot, screen, expected)
+            assert set(names) <= {"one", "two"} and len(names) == expected
+
+
+async def test_a_run_alone_in_its_folder_has_nothing_to_lay_over(home: Path) -> None:
+    run = full_run(home, status="stopped")
+    async with app_on(home).run_test(size=WIDE) as pilot:
+        screen = await open_run(pilot, run)
+        await pilot.press("o")
+        await until(pilot, lambda: len(pilot.app._notifications) == 1)
+        assert pilot.app.screen is screen
+
+
 # Leaving.
 
 

@@ -116,7 +116,7 @@ KEYS: dict[str, list[tuple[str, Check]]] = {
         ("slash z z", lambda p: home_screen(p).query_one("#note").display),
     ],
     "runs.resume": [("end r", lambda p: isinstance(p.app.screen, Prompt))],
-    "runs.stop": [("x", lambda p: "Nothing to stop" in recorder(p).told[0])],
+    "runs.stop": [("X", lambda p: "Nothing to stop" in recorder(p).told[0])],
     "runs.delete": [
         ("d", lambda p: isinstance(p.app.screen, Confirm)),
         ("delete", lambda p: isinstance(p.app.screen, Confirm)),
@@ -256,7 +256,7 @@ async def test_a_living_run_is_stopped_through_its_control_file(home: Path) -> N
     async with Recorder(home).run_test(size=(80, 24)) as pilot:
         with run.lock():
             await listed(pilot, 1)
-            await pilot.press("x")
+            await pilot.press("X")
             await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
             await pilot.press("y")
             await until(pilot, lambda: recorder(pilot).told)

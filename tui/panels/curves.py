@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from tui import words
 from tui.run_state import LIVE
 from tui.sentences import in_order
 from tui.widgets.chart import Chart, ChartSeries
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tui.follow import Curve, RunView
     from tui.widgets.chart_series import Role
 
+FREE = 2  # the first of a chart's colours for runs that neither train nor validation has
 LAST = ("lr", "grad_norm", "samples_per_second")  # curves of the training, offered after the metrics
 
 
@@ -47,8 +49,12 @@ class CurvePanel(Panel):
     def show_view(self, view: RunView) -> None:  # noqa: D102
         names = self.names(view)
         self.chart.live = view.status in LIVE
-        self.chart.set_series(series(view, names))
+        self.chart.set_series([*series(view, names), *overlays(self.others, names)])
         self.frame_state = self.chart.state_text if names else ""
+
+    def watch_others(self) -> None:
+        """Draws the others, too."""
+        self.watch_view()
 
     @on(Chart.ViewChanged)
     def _chart_view_changed(self, event: Chart.ViewChanged) -> None:
@@ -137,6 +143,28 @@ def series(view: RunView, names: Iterable[str]) -> list[ChartSeries]:
             )
         )
         counts[role] += 1
+    return found
+
+
+def overlays(others: Sequence[RunView], names: Sequence[str]) -> list[ChartSeries]:
+    """One curve of each other run: validation where there is one, in colours that are free."""
+    found = []
+    wanted = sorted(names, key=lambda name: not name.startswith("val/"))
+    for number, other in enumerate(others):
+        curve = next((other.curves[name] for name in wanted if name in other.curves), None)
+        if curve is not None:
+            label = words.fit(other.name, 24)
+            found.append(
+                ChartSeries(
+                    name=label,
+                    x=curve.step,
+                    y=curve.value,
+                    role="run",
+                    index=FREE + number,
+                    time=curve.time,
+                    steps_per_epoch=float(other.state.steps_per_epoch or 0),
+                )
+            )
     return found
 
 

@@ -45,12 +45,11 @@ class EventsPanel(Panel):
     def show_view(self, view: RunView) -> None:  # noqa: D102
         entries = [_entry(notice) for notice in view.state.notices]
         self.box.lines.replace(entries or [_NOTHING])
-        troubles = sum(notice.level != "info" for notice in view.state.notices)
-        self.frame_tone = "warning" if troubles else ""
-        self._say(f"▲ {troubles}" if troubles else "")
-
-    def _say(self, otherwise: str) -> None:
-        self.frame_state = self.box.state_text or otherwise
+        levels = [notice.level for notice in view.state.notices]
+        counts = [(SIGNS[level], levels.count(level)) for level in ("error", "warning") if level in levels]
+        self.frame_tone = counts[0][0][1] if counts else ""
+        said = "  ".join(f"{sign} {count}" for (sign, _), count in counts)
+        self.frame_state = self.box.state_text or said
 
     @on(SearchBox.Found)
     def _found(self, event: SearchBox.Found) -> None:

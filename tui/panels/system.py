@@ -33,6 +33,7 @@ class SystemPanel(Panel):
     KEY = "system"
     TAB = "system"
     ORDER = 3
+    SHARE = 5
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -87,7 +87,7 @@ class RunChores(AppScreen):
 
         dead = [run for run in runs if not run.alive]
         if not dead:
-            self.tell("A run that trains cannot be deleted; x stops it.", "warning")
+            self.tell("A run that trains cannot be deleted; X stops it.", "warning")
             return
         kept = len(runs) - len(dead)
         question = f"{_names(dead)}\n\nCheckpoints, metrics and samples go, too."

@@ -131,12 +131,11 @@ class NewRunScreen(PanelScreen, DraftEditing):
 
     def _begin(self) -> None:
         """Shows the draft once it and the catalogue are there."""
-        first = self.catalogue is None
-        if first and self.checks.catalogue is not None:
+        if self.catalogue is None and self.checks.catalogue is not None:
             self.catalogue = Catalogue.read(self.checks.catalogue)
         if self.catalogue is not None and self.draft is not None:
             self.draft_edited()
-            if first and self.focused is None:
+            if self.focused is None:
                 self.action_go(ARCHITECTURE)
 
     def action_back(self) -> None:

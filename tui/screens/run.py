@@ -24,6 +24,7 @@ from tui.messages import RunChanged
 from tui.pace import Pace
 from tui.run_state import LIVE
 from tui.screens.run_commands import CommandScreen, last_checkpoint
+from tui.screens.run_overlays import OverlayScreen
 from tui.screens.run_panels import PanelScreen
 from tui.widgets.asked_line import AskedLine
 from tui.widgets.ending import Ending
@@ -58,7 +59,7 @@ _OWN_KEYS = {
 }
 
 
-class RunScreen(CommandScreen, PanelScreen):
+class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
     """Follows one run and takes commands for it.
 
     Args:
@@ -90,7 +91,8 @@ class RunScreen(CommandScreen, PanelScreen):
         """Empty panels: reading begins after the first paint."""
         self.recall_panels()
         context = Context(self.run, self._gauges or (self.dltui.gauges or GaugeReader)())
-        panels = [kind(context).data_bind(RunScreen.view, RunScreen.awake) for kind in self._types]
+        state = (RunScreen.view, RunScreen.awake, RunScreen.others)
+        panels = [kind(context).data_bind(*state) for kind in self._types]
         yield Ending()
         yield PanelLine()
         yield PanelGrid(*panels, plan=self.plan_panels)
@@ -99,6 +101,10 @@ class RunScreen(CommandScreen, PanelScreen):
     @property
     def run_view(self) -> RunView | None:  # noqa: D102
         return self.view
+
+    @property
+    def own_path(self) -> Path:  # noqa: D102
+        return self.run.path
 
     # Following.
 
@@ -126,11 +132,13 @@ class RunScreen(CommandScreen, PanelScreen):
 
     def on_unmount(self) -> None:
         """The thread ends with the screen."""
+        self.follow_overlays(False)
         if self._follower is not None:
             self._follower.stop()
 
     def _wake_or_rest(self) -> None:
         self.awake = self.app.screen is self and self.app.app_focus  # is_current is true below, too
+        self.follow_overlays(self.awake)
         if self._follower is not None:
             if self.awake or self.leaving:
                 self._follower.start()
@@ -149,6 +157,9 @@ class RunScreen(CommandScreen, PanelScreen):
     @on(RunChanged)
     def _take_run(self, message: RunChanged) -> None:
         message.stop()
+        if message.path != self.run.path:
+            self.take_overlay(message.view)
+            return
         before, view = self.view, message.view
         self.view = view
         self._pace.add(view.state)

@@ -89,6 +89,7 @@ class CommandScreen(RunChores):
         line = self.query_one(AskedLine)
         line.said = self._asked()
         line.set_class(line.said[0] == "news", "-quiet")
+        line.set_class(not line.said[1] and not self.alive, "-empty")
 
     def _asked(self) -> tuple[str, str]:
         """What waits for an answer, else the last answer, else what happened since."""

@@ -64,7 +64,7 @@ class RunsScreen(RunChores):
         Binding("c", "compare", "Compare", id="runs.compare", tooltip="Curves of the selected runs"),
         Binding("slash", "filter", "Filter", id="runs.filter", tooltip="Find by words, or acc>0.9"),
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from the last checkpoint"),
-        Binding("x", "stop", "Stop", id="runs.stop", tooltip="Save a checkpoint and stop"),
+        Binding("X", "stop", "Stop", id="runs.stop", tooltip="Save a checkpoint and stop"),
         Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete the selected or this run"),
         Binding("escape", "back", "Show all", id="back", tooltip="No filter, no selection", show=False),
         Binding("v", "preview", "Preview", id="runs.preview", tooltip="Show or hide the preview"),

@@ -24,7 +24,12 @@ class AskedLine(Widget):
     """
 
     DEFAULT_CSS = """
-    AskedLine { height: 1; color: $foreground; padding: 0 1; }
+    AskedLine {
+        height: 1;
+        color: $foreground;
+        padding: 0 1;
+        &.-empty { display: none; }
+    }
     """
 
     said: reactive[tuple[str, str]] = reactive(("news", ""), layout=False)

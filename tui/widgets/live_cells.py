@@ -71,6 +71,11 @@ class LiveCells(Widget):
     # -- when to draw -------------------------------------------------------------------------------------
 
     @property
+    def waits(self) -> bool:
+        """Whether there is something new that is not drawn yet."""
+        return self._outdated
+
+    @property
     def seen(self) -> bool:
         """Whether drawing is worth anything now."""
         if not self.is_attached or not self.size or not self.display:

@@ -36,6 +36,7 @@ class Panel(Frame):
         ORDER: where it stands at first.
         SHARE: how wide it is beside others in a lower row.
         view: the run as it is now.
+        others: runs to show beside it, where a panel does that.
         awake: its screen is in front and the terminal has the focus.
     """
 
@@ -46,6 +47,7 @@ class Panel(Frame):
 
     # Arrays in it cannot be compared, and a follower only tells of changes.
     view: reactive[RunView | None] = reactive(None, layout=False, repaint=False, always_update=True)
+    others: reactive[tuple[RunView, ...]] = reactive((), layout=False, repaint=False, always_update=True)
     awake: reactive[bool] = reactive(False, layout=False, repaint=False)
 
     def __init__(self, context: Context) -> None:
@@ -69,6 +71,9 @@ class Panel(Frame):
         """Shows the run, or notes that it must when it appears."""
         self._stale = True
         self._catch_up()
+
+    def watch_others(self) -> None:
+        """A matter of its own for most panels."""
 
     def watch_awake(self) -> None:
         """Threads of its own rest with it."""

@@ -36,7 +36,9 @@ def evaluated(task: Task, outputs: torch.Tensor, targets: torch.Tensor) -> dict[
 def test_classification(seed: int, classes: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(101, classes, generator=generator)
-    targets = torch.randint(0, classes - (seed == 4), (101,), generator=generator)  # once, a class that never occurs
+    targets = torch.randint(
+        0, classes - (seed == 4), (101,), generator=generator
+    )  # once, a class that never occurs
     ours = evaluated(Classification(nn.Identity(), spec("class", classes), top_k=2), logits, targets)
     predicted = logits.argmax(1)
     kind = {"average": "macro", "zero_division": 0.0}

@@ -23,6 +23,7 @@ def _handlers_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     numbers = [*EXIT_CODES, signal.SIGHUP]
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGHUP, lambda number, frame: pytest.fail("not ignored"))
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
