@@ -116,7 +116,8 @@ def _by(reason: str) -> str:
 
 
 def _test_names(state: RunState) -> list[str]:
-    """The test metrics to tell in one line: the loss and the one that decides what is best, else all."""
+    """The test metrics to tell in one line: loss, accuracy and the one that decides what is best, else all."""
     names = [name for name in state.metrics if name.startswith("test/")]
     judged = "test/" + state.best.metric.partition("/")[2] if state.best else ""
-    return [name for name in names if name in (judged, "test/loss")] if judged in names else names
+    told = ("test/loss", "test/accuracy", judged)
+    return [name for name in names if name in told] if judged in names else names

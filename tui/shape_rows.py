@@ -57,7 +57,7 @@ def failure_rows(answer: Mapping[str, Any], width: int) -> list[ShapeRow]:
 
 
 def totals(answer: Mapping[str, Any]) -> str:
-    """What all layers take together: ``421,642 parameters · 1.6 MiB · 297 MFLOP a batch``."""
+    """What all layers take together: ``421,642 parameters · 1.6 MiB · 297 MFLOP/batch``."""
     found = answer.get("totals")
     if not found:
         return ""
@@ -65,7 +65,7 @@ def totals(answer: Mapping[str, Any]) -> str:
     parts = [
         words.plural(found["parameters"], "parameter"),
         words.size(found["parameter_bytes"]),
-        f"{mega(found['flops'])} MFLOP a batch",
+        f"{mega(found['flops'])} MFLOP/batch",
     ]
     if frozen:
         parts.insert(1, f"{frozen:,} frozen")
@@ -97,8 +97,9 @@ def data_line(answer: Mapping[str, Any]) -> tuple[str, str]:
         outputs = data.get("outputs", 0)
         target = words.plural(outputs, "class").replace("classs", "classes")
         told = {"class": target, "binary": "yes or no", "number": words.plural(outputs, "number")}
-        samples = " + ".join(f"{count:,}" for count in data["samples"])
-        return f"{samples} samples · {told.get(data.get('target', ''), '')}", ""
+        parts = zip(("train", "val", "test"), data["samples"], strict=False)
+        samples = " · ".join(f"{part} {count:,}" for part, count in parts)
+        return f"{samples} · {told.get(data.get('target', ''), '')}", ""
     if data.get("state") == "reading":
         return message, ""
     made_up = " · shapes for a made-up sample" if answer.get("rows") and data.get("state") == "wrong" else ""

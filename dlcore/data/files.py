@@ -26,7 +26,8 @@ def resolve_path(path: str, context: DataContext) -> Path:
     where = (
         "" if wanted.is_absolute() else " in " + " or ".join(dict.fromkeys(str(place) for place in places))
     )
-    raise UserError(f"no file or folder {path}{where}{_nearest(places[0] / wanted)}")
+    hint = _nearest(places[0] / wanted) or "; set data.path to where it is"
+    raise UserError(f"no file or folder {path}{where}{hint}")
 
 
 def _nearest(path: Path) -> str:

@@ -22,6 +22,7 @@ from dlcore.data.spec import TensorPart
 from dlcore.run_dir import RunDir
 from dlcore.training import optimizers
 from dlcore.training.signals import Flags
+from dlcore.training.trainer import Trainer
 from dlcore.worker import Worker
 
 FOLDER = Path(__file__).parent
@@ -93,7 +94,7 @@ class Epochs:
         self.steps = self.recorded = self.boundary = 0.0
         self._last_step = 0.0
         self._record, self.trainer._record = self.trainer._record, self._stamped_record
-        self.trainer.save = self._announce  # type: ignore[method-assign]
+        self.trainer.save = announce(self.trainer)  # type: ignore[method-assign]
         self.trainer.task.model.train()
 
     def train(self) -> None:
@@ -108,13 +109,19 @@ class Epochs:
         self.worker.close()
 
     def _stamped_record(self) -> None:
-        self._last_step = self.clock()
+        start = self.clock()
         self._record()
-        self.recorded = self.clock() - self._last_step
+        self._last_step, self.recorded = start, self.clock() - start
 
-    def _announce(self, *, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
+
+def announce(trainer: Trainer) -> Callable[..., None]:
+    """Instead of a trainer's `save`: the epoch is written down, the weights are not."""
+
+    def save(*, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
         if epoch_event is not None:
-            self.trainer.recorder.event("epoch", **epoch_event)
+            trainer.recorder.event("epoch", **epoch_event)
+
+    return save
 
 
 class Bare:

@@ -31,10 +31,17 @@ KEYS = {
     "ctrl+r": "\x12",
 }
 _TOKEN = re.compile(
-    r"\x1b\[(?P<arguments>[0-9;?<=>:]*)(?P<final>[@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP.*?\x1b\\"
-    r"|\x1b[ -/]*[0-~]|(?P<control>[\x00-\x1a\x1c-\x1f])|(?P<text>[^\x00-\x1f]+)",
+    r"\x1b\[(?P<arguments>[0-?]*)[ -/]*(?P<final>[@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP.*?\x1b\\"
+    r"|\x1b[ -/]*[0-OQ-Z\\^-~]|(?P<control>[\x00-\x1a\x1c-\x1f])|(?P<text>[^\x00-\x1f]+)",
     re.DOTALL,
 )
+_ORDINARY = {
+    "TERM": "xterm-256color",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "",
+    "NO_COLOR": "",
+    "DLTUI_CONFIG": "/dev/null",
+}
 _ALTERNATE = "\x1b[?1049h", "\x1b[?1049l"
 
 
@@ -58,7 +65,7 @@ class Terminal:
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tui.cli", *map(str, arguments)],
-            env={**ENVIRONMENT, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            env={**ENVIRONMENT, **_ORDINARY, **environment},
             stdin=slave,
             stdout=slave,
             stderr=slave,

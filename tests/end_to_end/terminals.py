@@ -100,7 +100,8 @@ class Terminal:
 
     def type(self, keys: str) -> int:
         """Sends keys; what comes afterwards begins at the mark that is returned."""
-        self.settle()
+        while self.read(0):
+            pass
         mark = len(self.sent)
         os.write(self.master, keys.encode())
         return mark

@@ -39,7 +39,6 @@ def terminal(tmp_path: Path) -> Iterator[MakeTerminal]:
 def opened(screen: Terminal, *arguments: str, text: str = "runs/") -> Terminal:
     screen.start(*arguments)
     screen.expect(text)
-    screen.settle()
     return screen
 
 
@@ -61,7 +60,9 @@ sys.exit(Crashing(Path("runs"), real_terminal=True).run() or 0)
 @pytest.mark.parametrize(
     ("leave", "code"), [("q", 0), ("\x11", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_leaving_restores_the_terminal(terminal: MakeTerminal, leave: str | signal.Signals, code: int) -> None:
+def test_leaving_restores_the_terminal(
+    terminal: MakeTerminal, leave: str | signal.Signals, code: int
+) -> None:
     screen = opened(terminal())
     assert not screen.is_restored()
     if isinstance(leave, str):
@@ -98,7 +99,9 @@ def test_a_terminal_that_is_closed_ends_the_app(terminal: MakeTerminal) -> None:
     assert screen.program.wait(20) in (129, -signal.SIGHUP)
 
 
-def test_a_terminal_that_takes_nothing_more_does_not_keep_the_app(terminal: MakeTerminal, tmp_path: Path) -> None:
+def test_a_terminal_that_takes_nothing_more_does_not_keep_the_app(
+    terminal: MakeTerminal, tmp_path: Path
+) -> None:
     for number in range(40):
         make_run(tmp_path / "runs", f"run-{number}", epochs=2)
     screen = opened(terminal((200, 60)))
@@ -169,9 +172,9 @@ def test_poor_terminals_are_served(
     screen = terminal(size, **environment)
     screen.start()
     screen.settle()
-    screen.type("?")
-    screen.type("\x1b")
-    screen.type("q")
+    for key in ("?", "\x1b", "q"):
+        screen.type(key)
+        screen.settle()
     assert screen.wait() == 0
     assert screen.is_restored() and b"Traceback" not in screen.sent
     if size == (80, 24):
@@ -186,7 +189,13 @@ def test_hostile_texts_stay_texts(terminal: MakeTerminal, tmp_path: Path) -> Non
     screen.expect("owned")
     screen.type("\r")
     screen.settle()
-    payloads = (HOSTILE.encode("utf-8", "replace")[:12], b"\x1b]0;", b"\x1b[31mred", b"\x9b31m", "\u202e".encode())
+    payloads = (
+        HOSTILE.encode("utf-8", "replace")[:12],
+        b"\x1b]0;",
+        b"\x1b[31mred",
+        b"\x9b31m",
+        "\u202e".encode(),
+    )
     assert not any(payload in screen.sent for payload in payloads)
 
 
@@ -220,13 +229,15 @@ def test_a_session(terminal: MakeTerminal, training: RunDir) -> None:
 
     second = opened(terminal(), "attach", "toy", text="running")
     mark = second.type("l")
-    second.expect("enter", mark)
-    second.type("\x01\x0b1e-4\r")  # to the start of the line and cut it
+    second.expect("goes on from what you type", mark)
+    mark = second.type("\x15")  # what stands in the line goes first
+    second.expect("    ", mark)
+    second.type("1e-4\r")
     assert await_event(training, "command", command="lr", ok=True)["value"] == pytest.approx(1e-4)
 
-    second.type("q")
-    second.settle()
-    second.type("\r")  # detach
+    mark = second.type("q")
+    second.expect("etach", mark)
+    second.type("\r")
     assert second.wait() == 0
     assert second.is_restored() and training.is_locked()
 
@@ -243,9 +254,7 @@ def test_a_session(terminal: MakeTerminal, training: RunDir) -> None:
     control.send(training, "stop")
 
 
-def test_viewers_that_are_killed_leave_the_training_alone(
-    terminal: MakeTerminal, training: RunDir
-) -> None:
+def test_viewers_that_are_killed_leave_the_training_alone(terminal: MakeTerminal, training: RunDir) -> None:
     for _ in range(3):
         screen = opened(terminal(), "attach", "toy", text="running")
         assert screen.program is not None

@@ -73,7 +73,9 @@ def test_a_day_with_a_run(run: RunDir, terminals: list[Terminal]) -> None:
     second.until("● running")
     second.press("l")
     second.until("It is 1e-3 now")
-    second.press("ctrl+u", "5e-4", "enter")
+    second.press("5e-4")
+    second.until("│  5e-4 ")
+    second.press("enter")
     second.until("✓ Learning rate 0.0005")
     answer = await_event(run, "command", command="lr", ok=True)
     assert answer["value"] == 5e-4

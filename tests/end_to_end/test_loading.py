@@ -27,8 +27,9 @@ from tests.end_to_end.processes import (
 )
 
 OWN = """
-import os, time
+import multiprocessing, os, time
 import torch
+from torch import nn
 from dlcore.data.spec import Data, DataSpec, DatasetPart, TensorPart
 
 class Rows(torch.utils.data.Dataset):
@@ -48,6 +49,20 @@ class Rows(torch.utils.data.Dataset):
                 case "hang": time.sleep(600)
                 case "raise": raise ValueError("row 50 is \\x1b[31mred")
         return self.points[index], (self.points[index].sum() > 0).long()
+
+class Net(nn.Linear):
+    '''Sees a loading process die while it computes.'''
+
+    def __init__(self, spec):
+        super().__init__(2, spec.num_outputs)
+        self.calls = 0
+
+    def forward(self, inputs):
+        self.calls += self.training
+        if self.calls == 17 and os.environ.get("TROUBLE") == "elsewhere":
+            os.kill(multiprocessing.active_children()[0].pid, 9)
+            time.sleep(30)
+        return super().forward(inputs)
 
 def data(context):
     '''Rows behind a loader.'''
@@ -93,6 +108,14 @@ def check_the_end(server: Server, run: RunDir, process: Process, words: str) -> 
 
 def test_a_worker_that_dies(server: Server, runs: Path, preset: Path) -> None:
     process = server.start("run", preset, "--runs", runs, "--name", "x", "--quiet", TROUBLE="kill")
+    check_the_end(server, RunDir(runs / "x"), process, "a data loading process died")
+
+
+def test_a_worker_that_dies_while_the_trainer_computes(server: Server, runs: Path, preset: Path) -> None:
+    """Torch raises it wherever the trainer happens to be."""
+    model = '"mlp"\nwidths = [16, 16]\ndropout = 0.2\nbatch_norm = true'
+    preset.write_text(preset.read_text().replace(model, '"own.py:Net"'))
+    process = server.start("run", preset, "--runs", runs, "--name", "x", "--quiet", TROUBLE="elsewhere")
     check_the_end(server, RunDir(runs / "x"), process, "a data loading process died")
 
 

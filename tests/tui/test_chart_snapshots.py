@@ -82,7 +82,8 @@ class Gallery(App[None]):
 
 async def settled(pilot: Pilot[Any]) -> None:
     """Every chart that has curves shows them."""
-    charts = list(pilot.app.query(Chart))
+    charts = list(pilot.app.screen.query(Chart))
+    assert charts
     await until(pilot, lambda: not any(chart.waits for chart in charts))
 
 

@@ -76,8 +76,12 @@ EDITS: list[list[tuple[Any, ...]]] = [
     [("set", "training", "device", "cpu", "auto"), ("set", "training", "compile", True, False)],
     [("choose", "model", "mlp"), ("set", "model", "widths", [4], [256])],
     [("choose", "optimizer", "sgd", "adamw"), ("set", "optimizer", "momentum", 0.9, 0.0)],
-    [("choose", "data", "csv"), ("set", "data", "path", "a b's; \"c\".csv", None)],
-    [("choose", "data", "csv"), ("set", "data", "target", "-1", -1), ("set", "data", "missing", ["", " "], [])],
+    [("choose", "data", "csv"), ("set", "data", "path", 'a b\'s; "c".csv', None)],
+    [
+        ("choose", "data", "csv"),
+        ("set", "data", "target", "-1", -1),
+        ("set", "data", "missing", ["", " "], []),
+    ],
     [("set", "training", "monitor", "true", "")],
 ]
 

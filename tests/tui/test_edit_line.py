@@ -70,5 +70,11 @@ def test_the_window_shows_the_cursor_and_fits(line: EditLine, width: int) -> Non
 
 @given(LINES, st.text(max_size=10), st.integers(0, 5), st.integers(0, 5))
 def test_the_cursor_stays_in_the_text(line: EditLine, typed: str, left: int, right: int) -> None:
-    for edited in (line.insert(typed), line.delete(left, right), line.move(-left), line.move(right), line.go_to(left)):
+    for edited in (
+        line.insert(typed),
+        line.delete(left, right),
+        line.move(-left),
+        line.move(right),
+        line.go_to(left),
+    ):
         assert 0 <= edited.cursor <= len(edited.text)

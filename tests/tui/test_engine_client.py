@@ -235,7 +235,9 @@ def test_closing_ends_the_process_even_while_it_hangs(
     assert not is_running(pids(starts)[0]) and box.empty
 
 
-def test_a_closed_client_answers_nothing_and_starts_nothing(make: Callable[..., EngineClient], starts: Path) -> None:
+def test_a_closed_client_answers_nothing_and_starts_nothing(
+    make: Callable[..., EngineClient], starts: Path
+) -> None:
     client, box = make(), Box()
     client.close()
     client.ask(box, "toml")

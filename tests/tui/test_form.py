@@ -51,7 +51,9 @@ class Host(App[None]):
         for name, option in OPTIONS.items():
             value = self.chosen.get(name, option.default)
             text = field_text.show(option, value)
-            rows.append(Row(("model", name), name, field_text.kind(option), option, text, name in self.chosen))
+            rows.append(
+                Row(("model", name), name, field_text.kind(option), option, text, name in self.chosen)
+            )
         return [*rows, Row(MORE, "3 more", "more", Option("more", "", None), "▸", indent=False)]
 
     def on_mount(self) -> None:
@@ -221,7 +223,9 @@ async def test_an_error_stands_under_its_field_and_the_cursor_stays_on_its_own()
 
 async def test_an_error_at_the_bottom_is_scrolled_into_sight() -> None:
     async with at("padding", size=(40, 8)) as (app, pilot):
-        app.form.show_errors({("model", "padding"): "is wrong in a way that takes a long line to tell you about"})
+        app.form.show_errors(
+            {("model", "padding"): "is wrong in a way that takes a long line to tell you about"}
+        )
         await pilot.pause()
         text = "\n".join(app.form.render_line(y).text for y in range(8))
         assert "padding" in text and "about" in text
@@ -278,8 +282,6 @@ async def test_hostile_values_are_shown_without_control_characters(name: str) ->
 async def test_a_required_field_without_a_value_says_so() -> None:
     async with at("epochs") as (app, _):
         assert shown(app, "path") == "required"
-
-
 
 
 def _key(sign: str) -> str:

@@ -226,7 +226,12 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Scene], Awaitable[None]]]] = {
 
 
 def _own_bindings(*kinds: type[Any]) -> set[str]:
-    found = {binding.id for kind in kinds for binding in vars(kind).get("BINDINGS", ()) if isinstance(binding, Binding)}
+    found = {
+        binding.id
+        for kind in kinds
+        for binding in vars(kind).get("BINDINGS", ())
+        if isinstance(binding, Binding)
+    }
     assert None not in found
     return {str(name) for name in found}
 
@@ -587,6 +592,19 @@ async def test_it_waits_for_the_latest_edit_to_be_judged(home: Path, started: li
         engine.silent = set()
         assert it.screen.draft is not None
         it.screen.checks.ask(it.screen.draft)
+        await it.until(lambda: started)
+
+
+async def test_whoever_starts_before_the_engine_is_there_need_not_press_again(
+    home: Path, started: list[Any]
+) -> None:
+    async with scene(home, engine=RecordedEngine(silent=["catalogue"])) as it:
+        await it.press("ctrl+r")
+        assert not started and it.screen.header.clock == "checking …"
+        engine = it.screen.engine
+        assert isinstance(engine, RecordedEngine)
+        engine.silent = set()
+        it.screen.checks.ask_catalogue()
         await it.until(lambda: started)
 
 

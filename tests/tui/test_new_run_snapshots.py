@@ -73,7 +73,9 @@ def test_a_very_small_terminal(home: Path, snap_compare: Any) -> None:
 
 def test_what_is_wrong_under_its_field(home: Path, snap_compare: Any) -> None:
     keys = ("2", *["down"] * 5, *"8", "comma", *"x", "down")
-    assert snap_compare(in_theme(home, themes.LIGHT.name), terminal_size=(120, 40), run_before=on_new_run(*keys))
+    assert snap_compare(
+        in_theme(home, themes.LIGHT.name), terminal_size=(120, 40), run_before=on_new_run(*keys)
+    )
 
 
 def test_a_mismatch_in_the_users_own_model(home: Path, snap_compare: Any) -> None:

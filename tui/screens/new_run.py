@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -36,6 +37,7 @@ from tui.widgets.tree import ArchitectureTree
 LOADING = "Starting the engine: a few seconds the first time."
 EMPTY = "The shapes of every layer will be here."
 REMEDY = "ctrl+l asks again, ctrl+r starts the run in any case."
+LOW = 16  # lines below which there is room for the panel only
 ARCHITECTURE, SETTINGS, SHAPES = range(3)  # panels
 
 
@@ -53,9 +55,10 @@ class NewRunScreen(PanelScreen, DraftEditing):
     DEFAULT_CSS = """
     NewRunScreen {
         #architecture { width: 28; }
-        #settings { width: 5fr; min-width: 36; }
+        #settings { width: 5fr; min-width: 36; max-width: 64; }
         #shapes { width: 6fr; }
         #about { height: 2; padding: 0 1; color: $foreground 80%; }
+        &.-low #about { display: none; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,7 +78,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
 
     def compose_body(self) -> ComposeResult:
         """Tab line, panels, two lines about what is under the cursor."""
-        self.place_panels(self.app.size.width)
+        self.place_panels(self.app.size)
         yield TabLine(("Architecture", "Settings", "Shapes"))
         with Horizontal(id="panels"):
             with Frame(title="Architecture", id="architecture", classes="-active"):
@@ -100,6 +103,15 @@ class NewRunScreen(PanelScreen, DraftEditing):
     def table(self) -> ShapeTable:
         """The third's."""
         return self.query_one(ShapeTable)
+
+    def place_panels(self, size: Size) -> None:
+        """The lines about what is under the cursor go where there is no room."""
+        super().place_panels(size)
+        self.set_class(size.height < LOW, "-low")
+
+    def key_ids(self) -> Sequence[str]:
+        """Asking again comes first where it is what helps."""
+        return ("new.ask-again", *self.KEYS) if self.checks.errors else self.KEYS
 
     def panel_targets(self) -> Sequence[Widget]:
         """What takes the focus in each panel."""
@@ -176,7 +188,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
         else:
             self._show_shapes()
         self.refresh_bindings()
-        if self._start_wanted and not self.checks.checking:
+        if self._start_wanted:
             self.action_start()
 
     def _show_faults(self) -> None:
@@ -220,10 +232,12 @@ class NewRunScreen(PanelScreen, DraftEditing):
 
     def action_start(self) -> None:
         """Starts the run, or goes to what must be mended first."""
-        if self.draft is None or self.starting:
+        if self.starting:
             return
-        unchecked = bool(self.checks.errors) or self.catalogue is None
-        self._start_wanted = self.checks.checking and not unchecked
+        unchecked = bool(self.checks.errors)
+        unjudged = self.catalogue is None or self.checks.checking
+        self._start_wanted = self.draft is None or (unjudged and not unchecked)
+        self.starting_changed()
         if self._start_wanted:
             return
         wrong = "" if unchecked else self._go_to_what_is_wrong()
@@ -250,8 +264,8 @@ class NewRunScreen(PanelScreen, DraftEditing):
         return self.checks.shape_error
 
     def starting_changed(self) -> None:
-        """Says so while it starts."""
-        self.header.clock = "starting …" if self.starting else ""
+        """Says so while it starts, or will as soon as it has been checked."""
+        self.header.clock = "starting …" if self.starting else "checking …" if self._start_wanted else ""
 
     def action_text(self) -> None:
         """The same as a command and as TOML."""

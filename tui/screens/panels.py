@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
 from textual.widget import Widget
 
 from tui.screens.base import AppScreen
@@ -57,13 +58,13 @@ class PanelScreen(AppScreen):
         """The frames, left to right."""
         return list(self.query("#panels > Frame").results(Frame))
 
-    def place_panels(self, width: int) -> None:
-        """One panel or all, for a width; before the first paint too."""
-        self.set_class(width < self.WIDE, "-narrow")
+    def place_panels(self, size: Size) -> None:
+        """One panel or all, for a size of the terminal; before the first paint too."""
+        self.set_class(size.width < self.WIDE, "-narrow")
 
     def on_resize(self, event: Resize) -> None:
         """One panel or all."""
-        self.place_panels(event.size.width)
+        self.place_panels(event.size)
 
     def action_panel(self, by: int) -> None:
         """To the next panel, or the one before where negative."""

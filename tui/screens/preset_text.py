@@ -82,7 +82,7 @@ class PresetText(Dialog[str]):
         )
 
     def _hint(self, said: str = "") -> None:
-        keys = f"c copy TOML   m copy command   f {'what was chosen' if self._wanted else 'every default'}"
+        keys = f"c copy   m copy command   f {'only chosen' if self._wanted else 'every default'}"
         text = said or f"{keys}   ctrl+s save   esc close"
         self.query_one(".hint", Static).update(safe_text(text, limit=400))
 

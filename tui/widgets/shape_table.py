@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -20,6 +20,18 @@ from tui.widgets.line_list import Cell, LineList, fitted
 
 _TYPE = 74  # columns from which the layers' classes are shown
 _INPUT = 96  # and what goes into them
+_LEAST = {"output": 12, "parameters": 9, "mega": 5}  # columns, so that little jumps with an edit
+_GAP = 4  # columns behind the longest name, where there is room
+_LOW = 10  # lines below which the totals are cut to one
+
+
+_TITLES = ShapeRow("layer", "type", "input", "output", "params", "MFLOP")
+
+
+class _Column(NamedTuple):
+    name: str
+    width: int
+    right: bool = False
 
 
 class ShapeLines(LineList):
@@ -31,7 +43,7 @@ class ShapeLines(LineList):
         super().__init__()
         self.answer: Mapping[str, Any] = {}
         self._rows: list[ShapeRow] = []
-        self._columns: tuple[tuple[str, int, bool], ...] = ()
+        self._columns: tuple[_Column, ...] = ()
 
     def show(self, answer: Mapping[str, Any]) -> None:
         """Takes the engine's answer."""
@@ -44,17 +56,7 @@ class ShapeLines(LineList):
         layers = shape_rows.layer_rows(self.answer)
         self.HEADING = bool(layers)
         self._rows = layers + shape_rows.failure_rows(self.answer, width)
-        fields = ["layer", "output", "parameters", "mega"]
-        fields[1:1] = (["type"] if width >= _TYPE else []) + (["inputs"] if width >= _INPUT else [])
-        names = {"parameters": "params", "mega": "MFLOP", "inputs": "input"}
-        columns = []
-        for field in fields:
-            title = names.get(field, field)
-            longest = max([len(title), *(len(getattr(row, field)) for row in layers if not row.tone)])
-            columns.append((field, longest, field in ("parameters", "mega")))
-        spare = width - sum(longest + 2 for _, longest, _ in columns[1:])
-        layer = max(8, min(columns[0][1], spare)) if spare < columns[0][1] else spare
-        before, self._columns = self._columns, (("layer", layer, False), *columns[1:])
+        before, self._columns = self._columns, _columns([row for row in layers if not row.tone], width)
         if self._columns != before:
             self.refresh(Region(0, 0, self.size.width, 1))  # the heading; rows know by themselves
 
@@ -71,7 +73,7 @@ class ShapeLines(LineList):
         return self._rows[index], self._columns
 
     def heading_cells(self, width: int) -> Sequence[Cell]:  # noqa: D102
-        return self._cells(ShapeRow("layer", "type", "input", "output", "params", "MFLOP"))
+        return self._cells(_TITLES)
 
     def row_cells(self, index: int, width: int, here: bool) -> Sequence[Cell]:  # noqa: D102
         row = self._rows[index]
@@ -92,6 +94,27 @@ class ShapeLines(LineList):
         """Another width, other columns."""
         self._lay_out()
         super().on_resize()
+
+
+def _columns(layers: Sequence[ShapeRow], width: int) -> tuple[_Column, ...]:
+    """The columns that a width has room for; the first takes what the others leave, within reason."""
+    wide = [name for name, least in (("type", _TYPE), ("inputs", _INPUT)) if width >= least]
+    columns = [
+        _Column(
+            name,
+            max(
+                [
+                    len(getattr(_TITLES, name)),
+                    _LEAST.get(name, 0),
+                    *(len(getattr(row, name)) for row in layers),
+                ]
+            ),
+            right=name in ("parameters", "mega"),
+        )
+        for name in ("layer", *wide, "output", "parameters", "mega")
+    ]
+    spare = width - sum(column.width + 2 for column in columns[1:])
+    return columns[0]._replace(width=max(8, min(columns[0].width + _GAP, spare))), *columns[1:]
 
 
 class ShapeTable(Vertical):
@@ -138,11 +161,17 @@ class ShapeTable(Vertical):
         self.lines.show(answer)
         parts = [(shape_rows.totals(answer), ""), shape_rows.memory(answer), shape_rows.data_line(answer)]
         told = [Content.styled(text, f"${tone}" if tone else "") for text, tone in parts if text]
+        told = told[:1] if self.size.height < _LOW else told
         totals = self.query_one(".totals", Static)
         totals.display = bool(told)
         content = Content("\n").join(told)
         if content != totals.content:
             totals.update(content)
+
+    def on_resize(self) -> None:
+        """Less room, fewer totals."""
+        if self.lines.display and self.lines.answer:
+            self.show(self.lines.answer)
 
     def show_notice(self, text: str, *, error: bool = False) -> None:
         """Says why there is no table."""

@@ -1,0 +1,147 @@
+"""Every shipped preset: it loads, its header says what to run, its suggestions load, and it trains three steps."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from dlcore import preset as presets
+from dlcore import worker
+from dlcore.run_dir import RunDir
+
+PRESETS = presets.shipped()
+BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "spirals", "wine"}
+DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
+THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+
+
+@pytest.fixture
+def _process_given_back() -> Iterator[None]:
+    """A training takes over the process's signals and threads."""
+    handlers, threads = {number: signal.getsignal(number) for number in SIGNALS}, torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_presets_are_shipped() -> None:
+    assert len(PRESETS) >= 15
+
+
+@each_preset
+def test_loads_with_every_option_checked(path: Path) -> None:
+    preset = presets.load(path.stem, builders=True)
+
+    assert preset.data.name in BUNDLED | DOWNLOADED | {"csv", "folder"}
+
+
+@each_preset
+def test_says_what_it_is_and_how_to_run_it(path: Path) -> None:
+    header = path.read_text().partition("\n[")[0]
+    about = presets.load(path, builders=False).about
+
+    assert all(line.startswith("#") for line in header.splitlines() if line)
+    assert f"dltui run {path.stem}" in header
+    assert "two cores" in header, "time and result as they were seen"
+    assert about.title
+    assert about.summary.endswith((".", "..."))
+    assert about.chapter >= 1
+    assert about.teaches.strip()
+    assert about.try_
+
+
+@each_preset
+def test_every_suggestion_loads_and_changes_something(path: Path) -> None:
+    as_shipped = presets.load(path, builders=True)
+
+    for suggestion in as_shipped.about.try_:
+        assert suggestion.say.endswith((".", ")."))
+        assert presets.load(path, suggestion.set, builders=True) != as_shipped, suggestion.set
+
+
+@each_preset
+@pytest.mark.usefixtures("_process_given_back")
+def test_trains_three_steps(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLTUI_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where the presets of own files look for theirs
+    STAND_INS.get(path.stem, lambda folder: None)(tmp_path)
+    preset = presets.load(path.stem, THREE_STEPS, builders=True)
+    run = RunDir.create(tmp_path / "runs", None, path.stem)
+    run.preset_path.write_text(presets.dump(preset))
+
+    assert worker.run(run) == 0
+
+    summary = run.summary()
+    assert summary.status == "finished"
+    assert summary.step == 3
+
+
+# Stand-ins for data that is not bundled: the formats and names are real, the content is noise.
+
+RNG = np.random.default_rng(0)
+
+
+def codes(count: int, classes: int) -> NDArray[np.uint8]:
+    return np.arange(count, dtype=np.uint8) % classes
+
+
+def write_idx_set(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for part, count in (("train", 1000), ("t10k", 50)):
+        for kind, values in (
+            ("images-idx3", RNG.integers(0, 256, (count, 28, 28), np.uint8)),
+            ("labels-idx1", codes(count, 10)),
+        ):
+            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+            (folder / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
+
+
+def write_cifar10(folder: Path) -> None:
+    folder.mkdir()
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        batch = {
+            "data": RNG.integers(0, 256, (100, 3 * 32 * 32), np.uint8),
+            "labels": codes(100, 10).tolist(),
+        }
+        (folder / name).write_bytes(pickle.dumps(batch))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"thing {n}" for n in range(10)]}))
+
+
+def write_titanic(path: Path) -> None:
+    lines = ["survived,sex,age,fare,class,who,adult_male,embark_town,alive"]
+    for n in range(200):
+        sex, age = ("male", "female")[n % 2], n % 70 if n % 5 else ""
+        lines.append(f"{n % 2},{sex},{age},{n * 1.5},First,man,True,Cork,no")
+    path.write_text("\n".join(lines))
+
+
+def write_pictures(folder: Path) -> None:
+    for part, count in (("train", 80), ("val", 10)):
+        for name in ("ants", "bees"):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = RNG.integers(0, 256, (20, 24, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{number}.png")
+
+
+STAND_INS: dict[str, Callable[[Path], None]] = {
+    "mnist-mlp": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "mnist-cnn": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
+    "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
+    "titanic-mlp": lambda folder: write_titanic(folder / "titanic.csv"),
+    "ants-bees-cnn": lambda folder: write_pictures(folder / "hymenoptera_data"),
+}
