@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds to leave properly after a signal, before the process ends anyway
 HANGUP_CHECK = 5.0
+WARM_UP = 1.0  # seconds after which a run that is attached is on the screen
 SWITCH = 0.001  # seconds a thread may keep the others waiting; followers must not be felt in the keys
 _KEYS = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "escape": "esc", "delete": "del"}
 
@@ -102,8 +103,8 @@ class DltuiApp(App[None]):
     # Coming.
 
     def get_default_screen(self) -> Screen[None]:
-        """The list of runs lies under every other screen."""
-        return RunsScreen()
+        """The list of runs lies under every other screen, blank while a run is on its way."""
+        return RunsScreen(behind=safe_text(self._attached.name) if self._attached is not None else "")
 
     def on_load(self) -> None:
         """Signals are heeded before the terminal is changed."""
@@ -122,7 +123,8 @@ class DltuiApp(App[None]):
     def on_mount(self) -> None:
         """Opens what was asked for on the command line."""
         if self._attached is not None:
-            self.post_message(OpenRun(self._attached))
+            self.call_after_refresh(self.post_message, OpenRun(self._attached))
+            self.set_timer(WARM_UP, self.warm_up)
         if self._real_terminal:
             self.set_interval(HANGUP_CHECK, self._check_terminal)
 

@@ -76,10 +76,17 @@ def readable(value: Any) -> str:
 
 
 def differing(presets: Sequence[Settings]) -> list[Row]:
-    """Keys whose values are not the same in all presets, in their order in the first that has them."""
+    """Keys whose values are not the same in all presets, in their order in the first that has them.
+
+    A preset that could not be read differs from nothing.
+    """
     keys = dict.fromkeys(key for preset in presets for key in preset)
-    rows = [Row(key, tuple(preset.get(key, words.UNKNOWN) for preset in presets)) for key in keys]
-    return [row for row in rows if len(set(row.values)) > 1]
+    known = [preset for preset in presets if preset]
+    return [
+        Row(key, tuple(preset.get(key, words.UNKNOWN) for preset in presets))
+        for key in keys
+        if len({preset.get(key) for preset in known}) > 1
+    ]
 
 
 def metric_names(views: Sequence[RunView | None]) -> list[str]:

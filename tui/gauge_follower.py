@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from socket import gethostname
 from typing import TYPE_CHECKING
@@ -47,8 +48,12 @@ class GaugeFollower(Follower):
         self._reader = reader
         self._run_dir = run
         self._here: tuple[Holder, bool] | None = None
+        self._next = 0.0
 
     def look(self) -> Message | None:  # noqa: D102
+        if time.monotonic() < self._next:  # started again at once
+            return None
+        self._next = time.monotonic() + INTERVAL
         holder = read_holder(self._run_dir.lock_path) if self._run_dir.is_locked() else None
         if holder is not None and holder.host != gethostname():
             return GaugesRead(Reading(), holder.host)
@@ -56,7 +61,7 @@ class GaugeFollower(Follower):
         return GaugesRead(self._reader.read(pid, self._run_dir.path))
 
     def rest(self) -> float:  # noqa: D102
-        return INTERVAL
+        return max(0.01, self._next - time.monotonic())
 
     def _runs_here(self, holder: Holder) -> bool:
         """Whether the pid is that process; asked once a holder, as it does not change while it holds."""

@@ -21,12 +21,14 @@ class RunsChanged(Message):
     """The runs folder, or what its runs say of themselves, is not what it was.
 
     Attributes:
-        runs: all of them, newest first.
+        runs: all that were read, newest first.
+        complete: whether those are all there are.
     """
 
-    def __init__(self, runs: tuple[RunSummary, ...]) -> None:
+    def __init__(self, runs: tuple[RunSummary, ...], complete: bool = True) -> None:
         super().__init__()
         self.runs = runs
+        self.complete = complete
 
     def can_replace(self, message: Message) -> bool:  # noqa: D102
         return isinstance(message, RunsChanged)

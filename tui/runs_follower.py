@@ -62,7 +62,7 @@ class RunsFollower(Follower):
             self._posted = True
             found = [run for run in self._runs.values() if run is not None]
             found.sort(key=lambda run: (run.created, run.name), reverse=True)
-            return RunsChanged(tuple(found))
+            return RunsChanged(tuple(found), complete=not self._unread)
         trends = self._make_trends()
         return TrendsChanged(trends) if trends else None
 

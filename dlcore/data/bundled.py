@@ -45,7 +45,7 @@ def digits(
     )
 
 
-@DATA.register(group="bundled", input="vector", target="class", shape=(4,), outputs=3)
+@DATA.register(group="bundled", input="vector", target="class or binary", shape=(4,), outputs=3)
 def iris(
     context: DataContext, *, classes: tuple[str, ...] = (), val: Fraction = 0.15, test: Fraction = 0.2
 ) -> Data:

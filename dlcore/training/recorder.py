@@ -134,6 +134,7 @@ class Recorder:
         self.flush()
         try:
             self._series.close()
+            self.events.close()
         except OSError as error:
             self._give_up(error)
 

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from dlcore import preset as presets
-from dlcore import worker
-from dlcore.run_dir import RunDir
+from tests.core.preset_runs import train
 
 PRESETS = presets.shipped()
 BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "spirals", "wine"}
 DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
 THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-
 each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-
-
-@pytest.fixture
-def _process_given_back() -> Iterator[None]:
-    """A training takes over the process's signals and threads."""
-    handlers, threads = {number: signal.getsignal(number) for number in SIGNALS}, torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def test_presets_are_shipped() -> None:
@@ -73,18 +58,13 @@ def test_every_suggestion_loads_and_changes_something(path: Path) -> None:
 
 
 @each_preset
-@pytest.mark.usefixtures("_process_given_back")
 def test_trains_three_steps(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLTUI_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)  # where the presets of own files look for theirs
     STAND_INS.get(path.stem, lambda folder: None)(tmp_path)
-    preset = presets.load(path.stem, THREE_STEPS, builders=True)
-    run = RunDir.create(tmp_path / "runs", None, path.stem)
-    run.preset_path.write_text(presets.dump(preset))
 
-    assert worker.run(run) == 0
+    summary = train(path.stem, tmp_path / "runs", *THREE_STEPS)
 
-    summary = run.summary()
     assert summary.status == "finished"
     assert summary.step == 3
 

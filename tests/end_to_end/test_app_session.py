@@ -108,3 +108,28 @@ def test_a_day_with_a_run(run: RunDir, terminals: list[Terminal]) -> None:
     assert third.wait() == 0
     assert run.summary().status == "died"
     assert [event["seq"] for event in events(run)] == list(range(1, len(events(run)) + 1))
+
+
+def test_three_keys_and_digits_trains(tmp_path: Path, terminals: list[Terminal]) -> None:
+    runs = tmp_path / "runs"
+    terminals.append(Terminal(DLTUI_RUNS=str(runs)))
+    (app,) = terminals
+    app.until("n new")
+    app.press("n")
+    app.until("ctrl+r start")
+    app.until("digits")
+    app.press("ctrl+r")
+    app.until(lambda screen: "train 0" in screen or "train 1" in screen or "train 2" in screen)
+    (path,) = runs.iterdir()
+    run = RunDir(path)
+    app.until(lambda screen: "✓ finished" in screen or "● running" in screen)
+    app.close()  # the window is closed; the training goes on to its end
+    await_that(lambda: run.summary().status == "finished", "the end of the training")
+    terminals.append(Terminal("attach", DLTUI_RUNS=str(runs)))
+    terminals[-1].until("✓ finished 10 epochs")
+    terminals[-1].until("test/accuracy")
+    terminals[-1].press("7")
+    terminals[-1].until("right · step")
+    terminals[-1].press("q")
+    assert terminals[-1].wait() == 0
+    assert terminals[-1].settings == terminals[-1].before

@@ -105,7 +105,7 @@ async def test_the_palette_has_every_action_and_does_it(home: Path) -> None:
         offered = {entry.about for entry in entries(pilot.app.screen)}
         cursor_moves = {tip for tip in tips(pilot.app.screen) if "row" in tip or "screen" in tip.split()[-1:]}
         assert tips(pilot.app.screen) - cursor_moves - {"Find any action"} <= offered
-        await pilot.press("ctrl+p", *"select all")
+        await pilot.press("ctrl+p", *"select all runs")
         await until(pilot, lambda: pilot.app.screen.query_one(EntryList).row_count == 1)
         await pilot.press("enter")
         await until(pilot, lambda: home_screen(pilot).run_list.selected)
@@ -263,3 +263,15 @@ async def test_prompt_takes_only_what_will_do(home: Path) -> None:
 
 def test_the_clock_is_the_one_that_was_given(home: Path) -> None:
     assert app_on(home).now() == NOW
+
+
+async def test_attaching_shows_the_run_and_escape_the_list(home: Path) -> None:
+    run = make_run(home, "attached")
+    async with app_on(home, attach=run.path).run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+        assert pilot.app.screen.query_one(Header).where == "attached"
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is home_screen(pilot))
+        await listed(pilot, 1)
+        assert home_screen(pilot).query_one("#body").display
+        assert pilot.app.screen.query_one(Header).where == "runs"

@@ -73,7 +73,8 @@ def test_a_spike_among_a_million_is_seen_in_the_raw_line_beneath_a_smooth_one() 
 
 def test_train_and_validation_differ_in_more_than_colour() -> None:
     train, val = chart_style.look("train", 0), chart_style.look("val", 0)
-    assert train.dots != val.dots
+    assert train.thick != val.thick
+    assert train.mark != val.mark
     assert train.sample != val.sample
     assert train.sign != val.sign
 

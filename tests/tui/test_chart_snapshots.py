@@ -50,8 +50,8 @@ def runs(count: int) -> list[ChartSeries]:
     return found
 
 
-class Gallery(App[None]):
-    """Six charts: plain, smoothed, log, broken, runs, empty."""
+class Themed(App[None]):
+    """An app with dltui's themes."""
 
     CSS = "Grid { grid-size: 2 3; } Screen { background: $background; }"
 
@@ -60,6 +60,10 @@ class Gallery(App[None]):
         for each in themes.THEMES:
             self.register_theme(each)
         self.theme = theme
+
+
+class Gallery(Themed):
+    """Six charts: plain, smoothed, log, broken, runs, empty."""
 
     def compose(self) -> ComposeResult:
         with Grid():
@@ -102,7 +106,7 @@ def pressing(*keys: str) -> Callable[[Pilot[Any]], Any]:
     return press
 
 
-class One(Gallery):
+class One(Themed):
     """One chart on the whole screen."""
 
     def compose(self) -> ComposeResult:

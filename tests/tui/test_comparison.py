@@ -61,6 +61,11 @@ def test_equal_presets_differ_in_nothing() -> None:
     assert comparison.differing([{"a": "1"}, {"a": "1"}]) == []
 
 
+def test_a_preset_that_cannot_be_read_differs_from_nothing() -> None:
+    rows = comparison.differing([{"a": "1", "b": "2"}, {}, {"a": "1", "b": "3"}])
+    assert [(row.name, row.values) for row in rows] == [("b", ("2", "-", "3"))]
+
+
 @pytest.mark.parametrize(
     ("metric", "less"),
     [

@@ -44,7 +44,7 @@ def lines(rows: Sequence[Ranked]) -> list[str]:
 
 
 def test_one_gpu_in_full() -> None:
-    shown = lines(one_gpu(FULL, {"0": [0.5, 1.0]}, 44))
+    shown = lines(one_gpu(FULL, {"0": [0.5, 1.0]}, 60))
     assert shown[0].endswith("62.0/79.0 GiB")
     assert "this run 3.0  others 59.0  driver 0.5 GiB" in shown[1]
     assert shown[2].endswith("97 %")

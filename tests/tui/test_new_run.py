@@ -346,6 +346,24 @@ async def test_more_settings_unfold_and_fold(home: Path) -> None:
         assert [row.place for row in it.screen.form.rows] == places
 
 
+async def test_hidden_settings_that_a_preset_chooses_are_shown_with_what_they_belong_to(home: Path) -> None:
+    text = PRESET.replace("epochs = 5", "ema = 0.9") + "[task]\nlabel_smoothing = 0.1\n"
+    async with scene(home, preset=_file(home, text)) as it:
+        places = [row.place for row in it.screen.form.rows]
+        assert {("training", "ema"), ("task", "name"), ("task", "label_smoothing")} <= set(places)
+        assert places.index(("task", "name")) < places.index(("task", "label_smoothing"))
+
+
+async def test_a_key_that_nobody_knows_can_be_taken_out(home: Path) -> None:
+    text = PRESET.replace("channels", "chanels")
+    async with scene(home, preset=_file(home, text)) as it:
+        it.screen.action_go(1)
+        assert "did you mean 'channels'" in it.screen.form.errors[("model", "chanels")]
+        assert it.screen.form.go_to(("model", "chanels"))
+        await it.press("ctrl+d")
+        assert it.values("model") == {"name": "cnn"} and not it.screen.form.errors
+
+
 async def test_data_that_does_not_fit_is_dimmed_and_cannot_be_picked(home: Path) -> None:
     async with scene(home) as it:
         it.screen.action_go(1)

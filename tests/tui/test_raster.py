@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.widgets import raster
-
-KINDS = ["braille", "quadrant", "ascii"]
 
 
 def columns_of(x: np.ndarray, y: np.ndarray, columns: int, **how: object) -> raster.Extents:
@@ -113,42 +113,34 @@ def test_the_limits_themselves_are_on_the_canvas() -> None:
     assert last.max() == 9
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sign", ["", "*"])
 @given(seed=st.integers(0, 10_000))
-def test_glyphs_have_the_dots_they_should(kind: raster.Kind, seed: int) -> None:
-    wide, tall = raster.DOTS[kind]
+def test_glyphs_have_the_dots_they_should(sign: str, seed: int) -> None:
+    wide, tall = raster.dots_of(sign)
     rows, columns = 3, 5
     random = np.random.default_rng(seed)
     first = random.integers(0, rows * tall, columns * wide)
-    last = first + random.integers(-1, 4, columns * wide)
-    last = np.minimum(last, rows * tall - 1)
+    last = np.minimum(first + random.integers(-1, 4, columns * wide), rows * tall - 1)
     row = np.arange(rows * tall - 1, -1, -1)[:, None]
     wanted = (row >= first) & (row <= last)
-    assert (dots_in(raster.glyphs(first, last, rows, kind), kind) == wanted).all()
+    assert (dots_in(raster.glyphs(first, last, rows, sign), sign) == wanted).all()
 
 
-def dots_in(codes: np.ndarray, kind: str) -> np.ndarray:
+def dots_in(codes: np.ndarray, sign: str) -> np.ndarray:
     """The dots of glyphs, read from what Unicode says of them."""
-    wide, tall = raster.DOTS[kind]
-    found = np.zeros((codes.shape[0] * tall, codes.shape[1] * wide), bool)
-    braille = {(0, 0): 1, (1, 0): 2, (2, 0): 4, (3, 0): 64, (0, 1): 8, (1, 1): 16, (2, 1): 32, (3, 1): 128}
-    quadrants = {
-        (0, 0): "▘▀▌▛▚▜▙█",
-        (0, 1): "▝▀▐▛▞▜▟█",
-        (1, 0): "▖▄▌▛▞▙▟█",
-        (1, 1): "▗▄▐▚▜▙▟█",
-    }
-    for y, x in np.ndindex(codes.shape):
-        for dy, dx in np.ndindex(tall, wide):
-            code = int(codes[y, x])
-            if kind == "braille":
-                on = code and (code - 0x2800) & braille[dy, dx]
-            elif kind == "quadrant":
-                on = code and chr(code) in quadrants[dy, dx]
-            else:
-                on = code == ord("*")
-            found[y * tall + dy, x * wide + dx] = bool(on)
+    if sign:
+        return codes == ord(sign)
+    bits = {(0, 0): 1, (1, 0): 2, (2, 0): 4, (3, 0): 64, (0, 1): 8, (1, 1): 16, (2, 1): 32, (3, 1): 128}
+    found = np.zeros((codes.shape[0] * 4, codes.shape[1] * 2), bool)
+    for (y, x), (down, right) in itertools.product(np.ndindex(codes.shape), bits):
+        code = int(codes[y, x])
+        found[y * 4 + down, x * 2 + right] = bool(code and (code - 0x2800) & bits[down, right])
     return found
+
+
+def test_a_thick_line_is_two_dots_wide_and_bands_stay_as_they_are() -> None:
+    first, last = np.array([0, 3, 5, 9]), np.array([0, 3, 7, -1])
+    assert raster.thickened(first, last).tolist() == [0, 2, 5, 9]
 
 
 def test_integers_are_compared_as_integers() -> None:

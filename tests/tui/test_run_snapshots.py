@@ -16,6 +16,7 @@ from dlcore.run_dir import RunDir
 from tests.tui.piloting import app_on
 from tests.tui.recorded import HOSTILE
 from tests.tui.run_cases import EIGHT, ONE, SLICES, Machine, full_run, open_run, settled, write_samples
+from tui import gauge_follower
 from tui.app import DltuiApp
 
 WIDE = (120, 40)
@@ -46,6 +47,12 @@ def _universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories as long as the time a test takes would make every picture another one."""
+    monkeypatch.setattr(gauge_follower, "INTERVAL", 3_600.0)
 
 
 @pytest.fixture

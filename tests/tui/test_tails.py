@@ -182,7 +182,8 @@ def test_the_worker_s_share_is_asked_for_while_it_holds_the_run(tmp_path: Path) 
         message = follower.look()
         assert isinstance(message, GaugesRead) and message.reading == Reading(Host(cpu=0.5))
         assert host.pid == os.getpid()
-    follower.look()
+    assert follower.look() is None  # too soon
+    GaugeFollower(ignore, GaugeReader(NoGpus, lambda: host), run).look()
     assert host.pid is None
 
 

@@ -51,10 +51,8 @@ class TimePanel(Panel):
         parts = split(view)
         total = sum(parts.values())
         if not parts or total <= 0:
-            self.frame_state = ""
             gauges.show(sentence(_EMPTY, gauges.size.width))
             return
-        self.frame_state = f"{words.duration(total)} a step"
         gauges.show(rows(parts, gauges.size.width))
 
 
@@ -84,4 +82,6 @@ def rows(parts: dict[str, float], width: int) -> list[Row]:
             figures = percent(share)
         middle = bar(share, max(0, width - _NAME - len(figures)), "accent" if seconds == most else "primary")
         lines.append([Part(words.fit(name, _NAME - 1).ljust(_NAME)), *middle, Part(figures)])
+    whole = words.duration(total)  # not in the border, where each change would send the whole panel again
+    lines.append([Part(f"{'a step':<{_NAME}}{whole:>{max(0, width - _NAME)}}", "quiet")])
     return lines

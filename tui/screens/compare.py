@@ -17,6 +17,7 @@ from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import comparison, words
 from tui.messages import OpenRun, RunChanged
+from tui.run_state import LIVE
 from tui.screens.base import AppScreen
 from tui.widgets.chart import Chart, ChartSeries
 from tui.widgets.compare_table import CompareTable, Head, Section
@@ -170,7 +171,7 @@ class CompareScreen(AppScreen):
             self.metric = comparison.judged(views)
         if len(self.views) == len(self.runs):
             self.chart.empty = NO_CURVES
-        self.chart.live = any(view is None or not view.over for view in views)
+        self.chart.live = any(view is None or view.status in LIVE for view in views)
         self.chart.set_series(
             [
                 _series(view, self.metric, number, self.names[number])

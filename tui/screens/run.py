@@ -33,10 +33,13 @@ from tui.widgets.panel_grid import PanelGrid
 from tui.widgets.panel_line import PanelLine
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from tui.follow import RunFollower, RunView
     from tui.run_state import RunState
 
 SHORT = 16  # lines below which the line at the foot is there only for what is asked
+HEAD_SECONDS = 1.0
 NARROW = 60  # columns below which the time left gives way to the state
 WIDE = 140  # columns from which the run's name is shown with its time
 _STAMPED = re.compile(r"\d{8}-\d{6}-(?=.)")
@@ -86,6 +89,8 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         self._gauges = gauges
         self._follower: RunFollower | None = None
         self._pace = Pace(time.monotonic)
+        self._head_time = float("-inf")
+        self._head_timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         """Empty panels: reading begins after the first paint."""
@@ -164,10 +169,12 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         self.view = view
         self._pace.add(view.state)
         self.settle(view)
-        self._show_head(view)
         self._show_ending(view)
         if before is None or before.status != view.status:
+            self._show_head(view)
             self.refresh_bindings()
+        else:
+            self._show_head_in_time()
         if self.leaving and not self.alive:
             self.app.exit()
 
@@ -179,8 +186,21 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
             name = _STAMPED.sub("", name)
         self.header.where = words.fit(name, max(12, self.size.width // 3))
 
+    def _show_head_in_time(self) -> None:
+        """Once a second: each change of a figure sends the line again."""
+        wait = self._head_time + HEAD_SECONDS - time.monotonic()
+        if self._head_timer is None:
+            self._head_timer = self.set_timer(max(0.0, wait), self._show_head_now)
+
+    def _show_head_now(self) -> None:
+        if self.view is not None:
+            self._show_head(self.view)
+
     def _show_head(self, view: RunView) -> None:
         """What matters most comes first: the header leaves out from the end."""
+        if self._head_timer is not None:
+            self._head_timer.stop()
+        self._head_timer, self._head_time = None, time.monotonic()
         state, alive = view.state, view.status in LIVE
         facts: list[str | tuple[str, str]] = [(words.status(view.status), _TONES.get(view.status, ""))]
         if state.step or state.epoch:

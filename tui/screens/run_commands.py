@@ -96,7 +96,8 @@ class CommandScreen(RunChores):
         if len(self._pending):
             return "pending", f"{self._pending.text} · {LEAVES if self.leaving else ANSWERS}"
         state = self.run_view.state if self.run_view is not None else None
-        news = state.notices[-1] if state is not None and state.notices else None
+        notices = state.notices if state is not None else ()
+        news = next((notice for notice in reversed(notices) if notice.kind != "checkpoint"), None)
         if self._said is not None and (news is None or news.seq <= self._said[0]):
             return ("done" if self._said[1].ok else "refused"), self._said[1].message
         if state is not None and state.doing:

@@ -40,7 +40,11 @@ BELOW = 34  # lines from which it stands below
 
 
 class RunsScreen(RunChores):
-    """The list of runs, a preview of the marked one, or how to begin where there is none."""
+    """The list of runs, a preview of the marked one, or how to begin where there is none.
+
+    Args:
+        behind: name of a run that is about to be shown in front: all but that stays blank until then.
+    """
 
     WHERE = "runs"
     AUTO_FOCUS = "#runs"
@@ -54,6 +58,7 @@ class RunsScreen(RunChores):
         &.-beside RunPreview { display: block; width: 46%; }
         &.-below #body { layout: vertical; }
         &.-below RunPreview { display: block; height: 45%; }
+        &.-behind #body, &.-behind KeyBar { display: none; }
         &.-empty #list-frame, &.-empty RunPreview { display: none; }
     }
     """
@@ -70,9 +75,11 @@ class RunsScreen(RunChores):
         Binding("v", "preview", "Preview", id="runs.preview", tooltip="Show or hide the preview"),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, behind: str = "") -> None:
+        super().__init__(classes="-behind" if behind else None)
+        self._behind = behind
         self._runs: Sequence[RunSummary] | None = None
+        self._settled = False
         self._filter = RunFilter()
         self._selected: set[Path] = set()
         self._trends: dict[Path, str] = {}
@@ -104,6 +111,8 @@ class RunsScreen(RunChores):
 
     def on_mount(self) -> None:
         """The first paint goes before the first read."""
+        if self._behind:
+            self.header.where = self._behind
         self.call_after_refresh(self._begin)
         self.set_interval(AGES, self._age)
 
@@ -123,6 +132,9 @@ class RunsScreen(RunChores):
 
     def on_screen_suspend(self) -> None:
         """Behind another screen nothing is read."""
+        if self._behind:
+            self._behind, self.header.where = "", self.WHERE
+            self.remove_class("-behind")
         self._stop_following()
         self.query_one(RunPreview).pause()
 
@@ -147,17 +159,18 @@ class RunsScreen(RunChores):
     def _take_runs(self, message: RunsChanged) -> None:
         if not self.is_attached:  # on the way out
             return
-        first = self._runs is None
         self._runs = message.runs
         if self._selected:
             self._selected &= {run.path for run in message.runs}
         self._show()
-        if first:
+        if message.complete and not self._settled:
+            self._settled = True
             self.call_after_refresh(self._settle)
 
     def _settle(self) -> None:
-        """The runs are there to see: time for what can wait."""
+        """The runs are there to see: time for what can wait, such as loading what draws curves."""
         self.dltui.warm_up()
+        self._preview_soon()
         if self.dltui.gauges is not None:
             from tui.device_follower import DeviceFollower
 
@@ -239,6 +252,8 @@ class RunsScreen(RunChores):
     @on(LineList.Highlighted, "#runs")
     def _preview_soon(self) -> None:
         """What is told of the marked run waits until the cursor rests."""
+        if not self._settled:
+            return
         self.query_one(RunPreview).look_at(self.run_list.current)
         if self._keys_timer is not None:
             self._keys_timer.stop()

@@ -16,7 +16,7 @@ from tui.widgets.cells import BLANK
 from tui.widgets.chart_data import Points
 from tui.widgets.chart_scale import Limits
 from tui.widgets.chart_style import Look
-from tui.widgets.raster import Codes, Ints, Kind
+from tui.widgets.raster import Codes, Ints
 
 _TURN = 2  # columns after which another curve has its turn in cells that several share
 _APART = 6  # columns a point must have to itself for each to get its mark
@@ -71,8 +71,8 @@ def strokes(area: Area, raw: Points, smooth: Points | None, look: Look, dense_fr
     shown = smooth or raw
     rows, columns = _marks(area, shown, dense_from)
     return Strokes(
-        _line(area, shown, "ascii" if area.ascii else look.dots, look.sign),
-        _line(area, raw, "ascii" if area.ascii else "braille", ".") if smooth is not None else None,
+        _line(area, shown, look.sign if area.ascii else "", thick=look.thick),
+        _line(area, raw, "." if area.ascii else "", thick=False) if smooth is not None else None,
         rows,
         columns,
         _columns_of(area, raw, raw.not_finite),
@@ -90,12 +90,14 @@ def _borders(limits: Limits, columns: int) -> NDArray[np.float64]:
     return np.linspace(limits.low, limits.high, columns + 1)
 
 
-def _line(area: Area, points: Points, kind: Kind, sign: str) -> Codes:
-    wide, tall = raster.DOTS[kind]
+def _line(area: Area, points: Points, sign: str, *, thick: bool) -> Codes:
+    wide, tall = raster.dots_of(sign)
     borders = edges(area.x, area.width * wide, points)
     found = raster.extents(points.x, points.y, borders, points.breaks, log=area.log)
     first, last = raster.dots(found, area.y.low, area.y.high, area.height * tall)
-    return raster.glyphs(first, last, area.height, kind, sign)
+    if thick and not sign:
+        first = raster.thickened(first, last)
+    return raster.glyphs(first, last, area.height, sign)
 
 
 def _marks(area: Area, points: Points, dense_from: int | None) -> tuple[Ints, Ints]:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tui.widgets.raster import Kind
-
 SKY, ORANGE, GREEN, PURPLE = "#56B4E9", "#E69F00", "#009E73", "#CC79A7"
 YELLOW, BLUE, VERMILLION, PLAIN = "#F0E442", "#0072B2", "#D55E00", "#999999"
 PALETTES: dict[Role, tuple[str, ...]] = {
@@ -38,23 +36,21 @@ class Look(NamedTuple):
     """How a series is drawn.
 
     Attributes:
-        dots: kind of cells, of `raster.DOTS`; the raw line beneath a smoothed one is always braille.
-        mark: one sign, at points that stand alone or far apart, and here and there along a run's curve.
+        thick: two dots wide rather than one.
+        mark: one sign at points that stand alone or far apart, and here and there along a thin line.
         sample: two cells for the legend.
         sign: what it is drawn with where there is only ASCII.
     """
 
-    dots: Kind
+    thick: bool
     mark: str
     sample: str
     sign: str
 
 
-_TRAIN = tuple(Look("quadrant", mark, "▄▄", sign) for mark, sign in zip("▪▫▪▫", "*+#%", strict=True))
-_VAL = tuple(Look("braille", mark, f"⠒{mark}", sign) for mark, sign in zip("•◦•◦", "oO0@", strict=True))
-_RUNS = tuple(
-    Look("braille", mark, f"⠒{mark}", sign) for mark, sign in zip("●■▲◆○□△◇", "*o+x#@%&", strict=True)
-)
+_TRAIN = tuple(Look(True, mark, "⠶⠶", sign) for mark, sign in zip("▪▫▪▫", "*+#%", strict=True))
+_VAL = tuple(Look(False, mark, f"⠒{mark}", sign) for mark, sign in zip("•◦•◦", "oO0@", strict=True))
+_RUNS = tuple(Look(False, mark, f"⠒{mark}", sign) for mark, sign in zip("●■▲◆○□△◇", "*o+x#@%&", strict=True))
 _LOOKS: dict[Role, tuple[Look, ...]] = {"train": _TRAIN, "val": _VAL, "run": _RUNS}
 
 

@@ -7,8 +7,8 @@ million stays in sight, and costs a pass of minimum and one of maximum over the 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
 Bits = NDArray[np.bool_]
-Kind = Literal["braille", "quadrant", "ascii"]
 
 BRAILLE = 0x2800
-DOTS: dict[Kind, tuple[int, int]] = {"braille": (2, 4), "quadrant": (2, 2), "ascii": (1, 1)}  # columns, rows
-_BRAILLE_BITS = ((1, 2, 4, 64), (8, 16, 32, 128))  # (dot column, dot row from above)
-_QUADRANT_BITS = ((1, 4), (2, 8))
-_QUADRANTS = np.array([ord(sign) for sign in "\0▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"], np.uint32)
 _FAR = 2.0**62
 
 
@@ -123,39 +118,45 @@ def dots(found: Extents, bottom: float, top: float, rows: int) -> tuple[Ints, In
     return first, last
 
 
-def glyphs(first: Ints, last: Ints, rows: int, kind: Kind, sign: str = "*") -> Codes:
+def thickened(first: Ints, last: Ints) -> Ints:
+    """First rows of a line two dots wide: each single dot gets the one below."""
+    thick: Ints = first - ((first == last) & (first > 0))
+    return thick
+
+
+def glyphs(first: Ints, last: Ints, rows: int, sign: str = "") -> Codes:
     """Cells for intervals of dots.
 
     Args:
         first: (dot columns,) lowest dot row, counted from below.
         last: likewise, the highest.
         rows: of cells.
-        kind: what cells are made of.
-        sign: what ascii draws with.
+        sign: draw with this one, a dot a cell, for where there is only ASCII; "" for braille.
 
     Returns:
         (rows, columns) code points, the top row first, 0 where a cell has no dot.
     """
-    wide, tall = DOTS[kind]
+    wide, tall = dots_of(sign)
     below = np.arange((rows - 1) * tall, -1, -tall)[:, None]  # dot rows under each row of cells
     from_, to = (first - below).clip(0, tall), (last + 1 - below).clip(0, tall)
-    span = from_ * (tall + 1) + to
-    if kind == "ascii":
+    if sign:
         return np.where(to > from_, np.uint32(ord(sign)), np.uint32(0))
-    table = _patterns(kind)
-    pattern = table[0][span[:, ::wide]] | table[1][span[:, 1::wide]]
-    if kind == "quadrant":
-        quadrants: Codes = _QUADRANTS[pattern]
-        return quadrants
+    span = from_ * (tall + 1) + to
+    pattern = _LEFT[span[:, ::wide]] | _RIGHT[span[:, 1::wide]]
     braille: Codes = np.where(pattern > 0, pattern + np.uint32(BRAILLE), pattern)
     return braille
 
 
-@lru_cache
-def _patterns(kind: Kind) -> tuple[Codes, Codes]:
-    """Bits of a cell's left and right dots ``first`` to before ``last``, at first * (tall + 1) + last."""
-    bits = _BRAILLE_BITS if kind == "braille" else _QUADRANT_BITS
-    tall = len(bits[0])
-    spans = [(first, last) for first in range(tall + 1) for last in range(tall + 1)]
-    left, right = ([sum(side[::-1][first:last]) for first, last in spans] for side in bits)
-    return np.array(left, np.uint32), np.array(right, np.uint32)
+def dots_of(sign: str) -> tuple[int, int]:
+    """Columns and rows of dots in a cell."""
+    return (1, 1) if sign else (2, 4)
+
+
+def _patterns(bits: Sequence[int]) -> Codes:
+    """A column of a cell with the dots ``first`` to before ``last`` from below, at first * 5 + last."""
+    upwards = bits[::-1]
+    spans = [(first, last) for first in range(5) for last in range(5)]
+    return np.array([sum(upwards[first:last]) for first, last in spans], np.uint32)
+
+
+_LEFT, _RIGHT = _patterns((1, 2, 4, 64)), _patterns((8, 16, 32, 128))  # bits of braille from above

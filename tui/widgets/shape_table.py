@@ -21,6 +21,7 @@ from tui.widgets.line_list import Cell, LineList, fitted
 _TYPE = 74  # columns from which the layers' classes are shown
 _INPUT = 96  # and what goes into them
 _LEAST = {"output": 12, "parameters": 9, "mega": 5}  # columns, so that little jumps with an edit
+_SHORTEST = 8  # columns of the layer
 _GAP = 4  # columns behind the longest name, where there is room
 _LOW = 10  # lines below which the totals are cut to one
 
@@ -97,24 +98,19 @@ class ShapeLines(LineList):
 
 
 def _columns(layers: Sequence[ShapeRow], width: int) -> tuple[_Column, ...]:
-    """The columns that a width has room for; the first takes what the others leave, within reason."""
+    """The columns that a width has room for; the layer's gives way where there is too little."""
     wide = [name for name, least in (("type", _TYPE), ("inputs", _INPUT)) if width >= least]
-    columns = [
-        _Column(
-            name,
-            max(
-                [
-                    len(getattr(_TITLES, name)),
-                    _LEAST.get(name, 0),
-                    *(len(getattr(row, name)) for row in layers),
-                ]
-            ),
-            right=name in ("parameters", "mega"),
-        )
+    widths = {
+        name: max(len(getattr(row, name)) for row in (_TITLES, *layers))
         for name in ("layer", *wide, "output", "parameters", "mega")
-    ]
-    spare = width - sum(column.width + 2 for column in columns[1:])
-    return columns[0]._replace(width=max(8, min(columns[0].width + _GAP, spare))), *columns[1:]
+    }
+    spare = width - sum(widths.values()) - 2 * (len(widths) - 1)
+    widths["layer"] = max(_SHORTEST, widths["layer"] + min(spare, _GAP))
+    for name, least in _LEAST.items():
+        more = max(0, min(least - widths[name], spare - _GAP))
+        widths[name] += more
+        spare -= more
+    return tuple(_Column(name, columns, name in ("parameters", "mega")) for name, columns in widths.items())
 
 
 class ShapeTable(Vertical):

@@ -28,6 +28,8 @@ from dlcore.training.schedules import Constant, Schedule
 from dlcore.training.signals import Flags
 from dlcore.training.trainer import Trainer
 
+_trainers: list[Trainer] = []
+
 SPEC = DataSpec(input="vector", input_shape=(6,), target="class", num_outputs=3, class_names=("a", "b", "c"))
 
 
@@ -136,9 +138,20 @@ def make_trainer(
     )
     if sends:
         trainer.flags = Sends(trainer, dict(sends))
+    _trainers.append(trainer)
     if stop_after:
         trainer.flags = StopAfter(lambda: trainer.progress.step, stop_after)
     return trainer
+
+
+def close_all() -> None:
+    """Let go of the files and loader processes of every trainer made since the last call."""
+    while _trainers:
+        trainer = _trainers.pop()
+        trainer.saver.wait()
+        trainer.train.close()
+        trainer.val.close()
+        trainer.recorder.close()
 
 
 def final_state(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -78,6 +78,14 @@ def test_what_was_asked_before_the_worker_came_is_not_obeyed(tmp_path: Path) -> 
     assert events(trainer, "command") == []
 
 
+def test_several_at_once_are_obeyed_in_their_order(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, epochs=1)
+    asked = [send(tmp_path / "run", text) for text in ("epochs=2", "lr=0.25", "save", "epochs=3")]
+    trainer.fit()
+    assert [event["id"] for event in events(trainer, "command")] == asked
+    assert trainer.progress.epoch == 3
+
+
 def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, sends={3: "save"})
     lines = [
@@ -192,6 +200,20 @@ def test_a_paused_training_obeys_and_stops(tmp_path: Path, monkeypatch: pytest.M
     restore(again, newest(again))
     assert again.progress.paused is False
     assert again.fit().reason == "epochs"
+
+
+def test_what_is_saved_in_a_pause_goes_on_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(tmp_path, sends={12: "pause"})
+    asked = iter(["save", "continue"])
+    monkeypatch.setattr(
+        trainer_module.time, "sleep", lambda seconds: send(trainer.recorder.run.path, next(asked))
+    )
+    trainer.fit()
+    (saved,) = [c for c in trainer.saver.folder.all() if c.manifest["step"] == 12]
+    again = make_trainer(tmp_path)
+    restore(again, saved)
+    assert again.progress.paused is False
+    assert saved.trainer()["progress"]["paused"] is True
 
 
 def test_stop_saves_where_it_stands(tmp_path: Path) -> None:
