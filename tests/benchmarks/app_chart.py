@@ -1,186 +1,150 @@
-"""Live charts: milliseconds a drawing, bytes a second through a pseudo-terminal, time to paint a long run.
+"""Live charts: milliseconds a drawing, bytes a second, time to paint a long run, memory over 100,000 drawings.
 
-    python tests/benchmarks/app_chart.py [--seconds 20] [--rate 4] [--part drawing|bytes|open|memory]
-
-Everything is compared within one run, in turn; milliseconds are those of the thread, not of the clock.
+``python -m tests.benchmarks.app_chart [drawing] [bytes] [opening] [memory]``. Drawings are timed with the
+thread's clock, so a neighbour's load falls out of them, and take turns with what they are compared with.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import fcntl
-import os
-import pty
-import select
+import gc
+import resource
 import statistics
-import struct
 import sys
-import tempfile
-import termios
 import time
-import tracemalloc
-from collections.abc import Iterator
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dlcore.series import SeriesWriter, read
+from tests.benchmarks import measure
 from tests.benchmarks.live_charts import SIZE, LiveCharts, at_step, curves
+from tests.benchmarks.on_terminal import OnTerminal, arguments, shares
+from tui.curves import Curve, chart
 from tui.widgets.chart_plot import Plot, View
+from tui.widgets.chart_series import ChartSeries
 
-MEASURED = "chart app, "
+SETTLE = 4.0  # seconds until an app is there and calm
+GOAL_BYTES, GOAL_OPENING = 10_000, 100.0  # a second; milliseconds
 
 
-def drawing() -> None:
-    """One update of a chart: own cells against a whole redraw by plotext."""
-    for columns, rows in ((58, 14), (100, 30)):
-        for points in (400, 1000, 20_000, 1_000_000):
-            own, whole, changed = [], [], []
-            view, plot, before = View(columns, rows, smoothing=0.6), Plot(), None
-            full = curves(points + 400)
-            for turn in range(20):
-                series = at_step(full, points + 20 * turn)
+def main() -> None:
+    """Print the tables."""
+    made = measure.parser(__doc__, rounds=30)
+    made.add_argument("parts", nargs="*", help="drawing, bytes, opening, memory (default: all)")
+    made.add_argument("--seconds", type=float, default=20.0, help="watched a case (default 20)")
+    chosen = measure.parse(made)
+    rounds, seconds = (3, 3.0) if chosen.quick else (chosen.rounds, chosen.seconds)
+    parts: dict[str, Callable[[], None]] = {
+        "drawing": lambda: drawing(rounds),
+        "bytes": lambda: bytes_sent(seconds),
+        "opening": lambda: opening(rounds),
+        "memory": lambda: asyncio.run(memory(2_000 if chosen.quick else 100_000)),
+    }
+    for name, part in parts.items():
+        if not chosen.parts or name in chosen.parts:
+            part()
+
+
+def drawing(rounds: int) -> None:
+    """One update of a chart of two series: own cells, and the same chart wholly by plotext."""
+    rows = []
+    for columns, height in ((58, 14), (100, 30)):
+        for points in (400, 1_000, 20_000, 1_000_000):
+            view, plot, full = View(columns, height, smoothing=0.6), Plot(), curves(points + 40 * rounds)
+            own, whole, changed, before, series = [], [], [], None, at_step(full, points)
+            for turn in range(rounds + 1):
+                series = at_step(full, points + 20 * turn, series)
                 began = time.thread_time()
                 cells = plot.draw(series, view)
-                assert cells is not None
-                if before is not None:
-                    changed.append(sum(change.stop - change.start for change in cells.changes(before)))
-                own.append(time.thread_time() - began)
+                changes = cells.changes(before) if cells is not None and before is not None else []
+                own.append(1000 * (time.thread_time() - began))
                 before = cells
-                began = time.thread_time()
-                by_plotext(series, columns, rows)
-                whole.append(time.thread_time() - began)
-            fast, slow = (1000 * statistics.median(times) for times in (own, whole))
-            print(
-                f"drawing {columns}x{rows}, 2 series, {points:>9,} points: own {fast:6.2f} ms, plotext "
-                f"{slow:6.2f} ms ({slow / fast:4.0f}x), {statistics.mean(changed):5.1f} cells changed an update"
+                changed.append(sum(change.stop - change.start for change in changes))
+                whole.append(1000 * by_plotext(series, columns, height))
+            rows.append(
+                [
+                    f"{columns}×{height}, {points:,} points",
+                    measure.spread(own[1:]),
+                    measure.spread(whole[1:]),
+                    measure.spread(measure.ratio(whole[1:], own[1:]), 1),
+                    f"{statistics.mean(changed[1:]):.1f}",
+                ]
             )
+    header = ["chart", "own, ms", "plotext, ms", "ratio", "cells changed an update"]
+    measure.table("One update of a growing chart, 2 series, smoothed", header, rows)
 
 
-def by_plotext(series: object, columns: int, rows: int) -> str:
-    """What the own drawing replaces: plotext with thinned points."""
-    from tui.curves import Curve, chart
-
-    return "\n".join(chart([Curve(item.name, item.x, item.y) for item in series], columns, rows, colour=True))  # type: ignore[attr-defined]
-
-
-def read_for(descriptor: int, seconds: float) -> Iterator[bytes]:
-    """What a terminal program sends in so many seconds."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if select.select([descriptor], [], [], min(0.05, left))[0]:
-            try:
-                yield os.read(descriptor, 1 << 16)
-            except OSError:
-                return
-
-
-def through_terminal(seconds: float, *options: str) -> tuple[float, float]:
-    """Bytes a second and share of a core of the app with four charts, after it has settled."""
-    process, descriptor = pty.fork()
-    if process == 0:
-        environment = dict(
-            os.environ, TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none"
-        )
-        script = str(Path(__file__).with_name("live_charts.py"))
-        os.execve(sys.executable, [sys.executable, script, *options], environment)
-    columns, rows = SIZE
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    for _ in read_for(descriptor, 4.0):
-        pass
-    used, began = _cpu(process), time.monotonic()
-    sent = sum(len(part) for part in read_for(descriptor, seconds))
-    took = time.monotonic() - began
-    share = (_cpu(process) - used) / took
-    os.write(descriptor, b"\x11")
-    for _ in read_for(descriptor, 1.0):
-        pass
-    os.waitpid(process, 0)
-    os.close(descriptor)
-    return sent / took, share
-
-
-def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def by_plotext(series: Sequence[ChartSeries], columns: int, rows: int) -> float:
+    """Seconds for axes and curves as text with colours; turning that into strips comes on top."""
+    drawn = [Curve(item.name, item.x, item.y) for item in series]
+    began = time.thread_time()
+    chart(drawn, columns, rows, colour=True)
+    return time.thread_time() - began
 
 
 def bytes_sent(seconds: float) -> None:
-    """Four live charts at 120x40, and the same at rest."""
+    """Four live charts through a pseudo-terminal, and the same at rest."""
+    rows = []
     for name, options in (
-        ("from the first step, 2 Hz", ("--rate", "2")),
-        ("from the first step, 4 Hz", ("--rate", "4")),
-        ("after 10,000 steps, 4 Hz", ("--rate", "4", "--start", "10000")),
-        ("after 10,000 steps, 4 Hz, smoothed 0.9", ("--rate", "4", "--start", "10000", "--smoothing", "0.9")),
-        ("at rest", ("--rate", "0", "--start", "10000")),
+        ("from the first step, 2 Hz", {"rate": 2}),
+        ("from the first step, 4 Hz", {"rate": 4}),
+        ("after 10,000 steps, 2 Hz", {"rate": 2, "start": 10_000}),
+        ("after 10,000 steps, 4 Hz", {"rate": 4, "start": 10_000}),
+        ("after 10,000 steps, 4 Hz, not smoothed", {"rate": 4, "start": 10_000, "smoothing": 0}),
+        ("at rest", {"rate": 0, "start": 10_000}),
     ):
-        sent, share = through_terminal(seconds, *options)
-        print(f"four charts at {SIZE[0]}x{SIZE[1]}, {name}: {sent / 1000:.2f} KB/s, {share:.1%} of a core")
+        with OnTerminal("tests.benchmarks.live_charts", *arguments(**options), size=SIZE) as app:
+            app.read(SETTLE)
+            sent, share = shares(app, seconds)
+        limit = 0 if name == "at rest" else GOAL_BYTES
+        rows.append([name, f"{sent / 1000:.2f}", f"{share:.1%}", measure.verdict(sent, limit)])
+    header = ["four charts at 120×40", "KB a second", "of a core", "goal met"]
+    measure.table(f"Bytes, over {seconds:g} s each", header, rows)
 
 
-def opening() -> None:
-    """A run of 1,000,000 points from its file to cells."""
-    from dlcore.series import SeriesWriter, read
-    from tui.widgets.chart_series import ChartSeries
-
-    with tempfile.TemporaryDirectory() as folder:
+def opening(rounds: int) -> None:
+    """1,000,000 points from their file to the cells of a first drawing."""
+    rows = []
+    with measure.scratch() as folder:
         writer = SeriesWriter(folder)
         steps = np.arange(1_000_000)
         values = np.exp(-steps / 2e5) + np.random.default_rng(0).normal(0, 0.02, len(steps))
         writer.append("train/loss", steps, 1e9 + steps * 0.01, values)
         writer.close()
-        for mode in ("step", "time"):
-            times = []
-            for _ in range(10):
-                began = time.perf_counter()
-                found = read(folder, "train/loss")
-                series = ChartSeries("train", found.step, found.value, time=found.time)
-                assert Plot().draw([series], View(118, 30, mode=mode, smoothing=0.6)) is not None
-                times.append(time.perf_counter() - began)
-            first, rest = 1000 * times[0], 1000 * statistics.median(times[1:])
-            print(f"1,000,000 points by {mode}, file to cells: first {first:.1f} ms, again {rest:.1f} ms")
+        for mode in ("step", "epoch", "time"):
+            times = [1000 * open_and_draw(folder, mode) for _ in range(rounds + 1)]
+            met = measure.verdict(statistics.median(times), GOAL_OPENING)
+            rows.append([f"by {mode}", f"{times[0]:.1f}", measure.spread(times[1:], 1), met])
+    measure.table("1,000,000 points, file to cells", ["x", "first, ms", "again, ms", "goal met"], rows)
 
 
-def memory() -> None:
-    """Memory over 100,000 refreshes of a chart in an app."""
-    asyncio.run(_memory())
+def open_and_draw(folder: object, mode: str) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    found = read(str(folder), "train/loss")
+    series = ChartSeries("train", found.step, found.value, time=found.time, steps_per_epoch=500.0)
+    drawn = Plot().draw([series], View(118, 30, mode=mode, smoothing=0.6))  # type: ignore[arg-type]
+    assert drawn is not None
+    return time.perf_counter() - began
 
 
-async def _memory() -> None:
+async def memory(drawings: int) -> None:
+    """One chart of an app drawn again and again while its curve grows."""
+    rows = []
     app = LiveCharts(rate=0, start=1000)
     async with app.run_test(size=SIZE) as pilot:
-        chart = app.charts[0]
-        full = curves(101_000)
-        for turn in range(100_001):
-            chart.set_series(at_step(full, 1000 + turn))
-            chart.draw()
-            if turn % 500 == 0:
+        live, full = app.charts[0], curves(1000 + drawings)
+        for turn in range(drawings + 1):
+            live.set_series(at_step(full, 1000 + turn, live.series))
+            live.draw()
+            if turn % 200 == 0:
                 await pilot.pause()
-            if turn == 5_000:
-                tracemalloc.start()
-                start = tracemalloc.get_traced_memory()[0]
-            if turn and turn % 25_000 == 0:
-                grown = tracemalloc.get_traced_memory()[0] - start
-                print(f"{turn:,} refreshes: {grown / 1024:+.0f} KiB since the 5,000th")
-
-
-def main() -> None:
-    """Runs what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--part", choices=["drawing", "bytes", "open", "memory"])
-    asked = parser.parse_args()
-    parts = {
-        "drawing": drawing,
-        "bytes": lambda: bytes_sent(asked.seconds),
-        "open": opening,
-        "memory": memory,
-    }
-    for name, part in parts.items():
-        if asked.part in (None, name):
-            part()
+            if turn and turn % (drawings // 5) == 0:
+                gc.collect()
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                rows.append([f"{turn:,}", f"{sys.getallocatedblocks():,}", f"{peak:.1f}"])
+    measure.table("Memory", ["drawings", "blocks", "peak, MiB"], rows)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,29 @@
-"""A small app of four charts that grow like a training's: what the chart benchmarks measure.
+"""A small app of four charts that grow like a training's, or follow a run: what the benchmarks measure.
 
-python tests/benchmarks/live_charts.py [--rate 4] [--start 0] [--smoothing 0.6]
+``python -m tests.benchmarks.live_charts [--rate 4] [--start 0] [--smoothing 0.6] [--run RUN]``
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 from textual.app import App, ComposeResult
 from textual.containers import Grid
 
 from tui import themes
-from tui.widgets.chart import Chart, ChartSeries
+from tui.follow import RunFollower
+from tui.messages import RunChanged
+from tui.widgets.chart import SMOOTHING, Chart, ChartSeries
 from tui.widgets.frame import Frame
 
 SIZE = (120, 40)
 STEPS_PER_SECOND = 100
 STEPS_PER_EPOCH = 400
+LONGEST = 600  # seconds of made-up training
 
 
 def curves(steps: int, seed: int = 0) -> list[ChartSeries]:
@@ -56,34 +56,41 @@ def at_step(
 
 
 class LiveCharts(App[None]):
-    """Args:
-    rate: updates a second; 0 for none after the first.
-    start: steps that are there at once.
+    """Four charts, each smoothed in another way where they follow a run.
+
+    Args:
+        rate: updates a second; 0 for none after the first.
+        start: steps that are there at once.
+        run: a run directory to follow instead.
     """
 
-    CSS = "Grid { grid-size: 2 2; }"
+    CSS = "Grid { grid-size: 2 2; } Screen { background: $background; }"
 
-    def __init__(self, rate: float = 4, start: int = 0, smoothing: float = 0.6) -> None:
+    def __init__(
+        self, rate: float = 4, start: int = 0, smoothing: float = 0.6, run: Path | None = None
+    ) -> None:
         super().__init__()
-        self.rate, self.start, self.smoothing = rate, start, smoothing
-        self.full = [curves(start + STEPS_PER_SECOND * 600, seed) for seed in range(4)]
+        self.rate, self.start, self.smoothing, self.run_path = rate, start, smoothing, run
+        self.full = [curves(start + STEPS_PER_SECOND * LONGEST, seed) for seed in range(4)]
+        self.register_theme(themes.DARK)
+        self.theme = themes.DEFAULT
 
     def compose(self) -> ComposeResult:
         """Two by two."""
         with Grid():
             for name in ("Loss", "Error", "Gradient norm", "Perplexity"):
-                with Frame() as frame:
+                with Frame(title=name):
                     yield Chart()
-                frame.frame_title = name
 
     def on_mount(self) -> None:
         """Starts the training."""
-        self.register_theme(themes.DARK)
-        self.theme = themes.DEFAULT
         self.charts = list(self.query(Chart))
         self.began = time.monotonic()
-        for chart in self.charts:
-            chart.smoothing = self.smoothing
+        for number, chart in enumerate(self.charts):
+            chart.smoothing = SMOOTHING[2 + number] if self.run_path is not None else self.smoothing
+        if self.run_path is not None:
+            RunFollower(self.post_message, self.run_path).start()
+            return
         self.grow()
         if self.rate:
             self.set_interval(1 / self.rate, self.grow)
@@ -94,15 +101,28 @@ class LiveCharts(App[None]):
         for chart, full in zip(self.charts, self.full, strict=True):
             chart.set_series(at_step(full, step, chart.series))
 
+    def on_run_changed(self, message: RunChanged) -> None:
+        """Losses in every chart: all four have something new each time."""
+        found = message.view.curves
+        shown = [("train", "train/loss"), ("val", "val/loss")]
+        series = [
+            ChartSeries(role, found[name].step, found[name].value, role, 0, found[name].time)  # type: ignore[arg-type]
+            for role, name in shown
+            if name in found
+        ]
+        for chart in self.charts:
+            chart.set_series(series)
+
 
 def main() -> None:
-    """Runs in a terminal until ctrl+q."""
+    """Runs in a terminal until it is told to end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=4)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--smoothing", type=float, default=0.6)
+    parser.add_argument("--run", type=Path)
     asked = parser.parse_args()
-    LiveCharts(asked.rate, asked.start, asked.smoothing).run()
+    LiveCharts(asked.rate, asked.start, asked.smoothing, asked.run).run()
 
 
 if __name__ == "__main__":
