@@ -9,6 +9,7 @@ ends by itself when the viewer does.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -159,6 +160,7 @@ def main() -> int:
     with contextlib.suppress(OSError):
         os.nice(NICE)
     say({"hello": VERSION})
+    gc.disable()  # looking at what torch makes while it is imported takes a second, and again later
     try:
         _prepare_torch()
         engine = Engine(say)
@@ -177,6 +179,8 @@ def main() -> int:
         elif cold:
             cold = False
             engine.warm_up()
+            gc.freeze()
+            gc.enable()
 
 
 def _take_standard_files() -> tuple[int, int]:

@@ -84,6 +84,7 @@ class DltuiApp(App[None]):
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme()
+        self.animation_level = "none"  # bytes that say nothing, many of them over a slow line
 
     def _first_theme(self) -> str:
         """As the environment says, as fits 16 colours, or as last time."""

@@ -72,6 +72,16 @@ SIXTEEN = Theme(
 THEMES = (DARK, LIGHT, CONTRAST, SIXTEEN)
 DEFAULT = DARK.name
 
+STATUS_TONES = {  # a theme's colours, the same meaning as `words.STATUS_COLOURS` has where nothing is themed
+    "starting": "primary",
+    "running": "primary",
+    "paused": "warning",
+    "finished": "success",
+    "stopped": "warning",
+    "failed": "error",
+    "died": "error",
+}
+
 
 def tokens(variables: Mapping[str, str]) -> dict[str, str]:
     """Our own variables, made of a theme's colours where it does not set them."""

@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = measure.parse(parser)
     with measure.scratch() as runs:
-        epochs(runs, chosen.threads, 1 if chosen.quick else chosen.rounds, "6_000" if chosen.quick else "54_000")
+        epochs(
+            runs, chosen.threads, 1 if chosen.quick else chosen.rounds, "6_000" if chosen.quick else "54_000"
+        )
         standstill(runs, 2 if chosen.quick else 5, list(SIZES)[: 1 if chosen.quick else None])
 
 
@@ -64,7 +66,14 @@ def epochs(runs: Path, threads: int, rounds: int, samples: str) -> None:
         rows.append([
             name, measure.spread(figures[name]), measure.spread(wall, 3), f"{best:.3f}", measure.spread(busy, 3), met
         ])  # fmt: skip
-    header = ["checkpoints", f"{EPOCHS} epochs, s", "ratio", "of the fastest", "of processor time", f"≤ {GOAL}"]
+    header = [
+        "checkpoints",
+        f"{EPOCHS} epochs, s",
+        "ratio",
+        "of the fastest",
+        "of processor time",
+        f"≤ {GOAL}",
+    ]
     title = f"MNIST CNN (batch 256, {samples} images, {threads} threads), validation in, on the wall"
     measure.table(title, header, rows)
 

@@ -87,7 +87,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """The command line that all benchmarks share."""
     made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    made.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})")
+    made.add_argument(
+        "--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})"
+    )
     made.add_argument("--quick", action="store_true", help="as little as shows that it works")
     return made
 
@@ -110,9 +112,12 @@ def scratch() -> Iterator[Path]:
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """What rivals print goes nowhere; they still pay for printing it."""
-    with Path(os.devnull).open("w") as nowhere:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            yield
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
 
 
 def real_data() -> Path | None:

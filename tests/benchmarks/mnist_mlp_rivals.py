@@ -201,7 +201,9 @@ def keras(worker: Worker, clock: Clock) -> Contender:
     import keras as K
 
     inputs, targets = (tensor.numpy() for tensor in floats(worker).tensors)
-    model = K.Sequential([K.Input((1, 28, 28)), K.layers.Flatten(), K.layers.Dense(256, "relu"), K.layers.Dense(10)])
+    model = K.Sequential(
+        [K.Input((1, 28, 28)), K.layers.Flatten(), K.layers.Dense(256, "relu"), K.layers.Dense(10)]
+    )
     loss = K.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=K.optimizers.AdamW(1e-3), loss=loss)
 

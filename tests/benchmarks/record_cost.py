@@ -26,7 +26,9 @@ def main() -> None:
     }
     rows = []
     for name, (preset, samples) in works.items():
-        rows += compare(name, preset, samples // 10 if chosen.quick else samples, 1 if chosen.quick else chosen.rounds)
+        rows += compare(
+            name, preset, samples // 10 if chosen.quick else samples, 1 if chosen.quick else chosen.rounds
+        )
     header = ["work", "record_seconds", "samples/s", "of the speed without records", "≥ 0.99"]
     measure.table("Recording (medians [quartiles])", header, rows)
 

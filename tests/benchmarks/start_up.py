@@ -30,7 +30,9 @@ from tui.cli import main
 code = main({arguments!r})
 print(json.dumps(sorted(m for m in {heavy!r} if m in sys.modules)), file=sys.stderr)
 """
-DIGITS = '[data]\nname = "digits"\n[model]\nname = "mlp"\n[training]\nmax_steps = 50\nrecord_seconds = 0.001\n'
+DIGITS = (
+    '[data]\nname = "digits"\n[model]\nname = "mlp"\n[training]\nmax_steps = 50\nrecord_seconds = 0.001\n'
+)
 MNIST = DIGITS.replace("digits", "mnist")
 
 
@@ -104,11 +106,15 @@ def imports(runs: Path) -> None:
     rows = []
     for arguments in (["--help"], ["ls", "--runs", str(runs)], ["show", "--runs", str(runs)], ["presets"]):
         code = IMPORTS.format(arguments=arguments, heavy=HEAVY)
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         found = json.loads(done.stderr.splitlines()[-1])
         light = "torch" not in found and "sklearn" not in found
         rows.append([f"dltui {arguments[0]}", ", ".join(found) or "none", "yes" if light else "no"])
-    measure.table("Heavy packages imported", ["command", f"of {', '.join(HEAVY)}", "neither torch nor sklearn"], rows)
+    measure.table(
+        "Heavy packages imported", ["command", f"of {', '.join(HEAVY)}", "neither torch nor sklearn"], rows
+    )
 
 
 def starts(folder: Path, rounds: int) -> None:
@@ -159,7 +165,9 @@ def start_once(folder: Path, name: str, turn: int) -> tuple[float, float]:
 
 def make_runs(runs: Path, count: int) -> None:
     """Finished runs as a worker leaves them."""
-    metrics = {f"{part}/{name}": 0.5 for part in ("train", "val", "test") for name in ("loss", "accuracy", "f1")}
+    metrics = {
+        f"{part}/{name}": 0.5 for part in ("train", "val", "test") for name in ("loss", "accuracy", "f1")
+    }
     for number in range(count):
         run = runs / f"20261101-{number:06d}-digits-cnn"
         run.mkdir(parents=True)

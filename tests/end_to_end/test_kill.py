@@ -111,13 +111,13 @@ def torture(
         How many kills hit a half-written checkpoint.
     """
     preset = toy(runs.parent, epochs=EPOCHS)
-    hit = torn = number = epochs_before = 0
+    hit = torn = number = epochs_before = resumes = 0
     while True:
         run = RunDir(runs / f"victim-{number}")
         if run.preset_path.exists():
             process = server.start("resume", run.path, "--quiet")
         else:  # killed before there was anything to go on from
-            number, epochs_before = number + 1, 0
+            number, epochs_before, resumes = number + 1, 0, 0
             run = RunDir(runs / f"victim-{number}")
             process = server.start("run", preset, "--runs", runs, "--name", run.name, "--quiet")
         code = process.wait() if hit == kills else kill_sometime(process, run, chance)
@@ -126,7 +126,7 @@ def torture(
             finished(run)
             if hit == kills:
                 return torn
-            number, epochs_before = number + 1, 0
+            number, epochs_before, resumes = number + 1, 0, 0
             continue
         hit += 1
         torn += saving(run)
@@ -134,8 +134,9 @@ def torture(
             epochs = check_what_is_left(run)
             assert epochs >= epochs_before
             resumed = events(run, "resumed")
-            assert not resumed or resumed[-1]["epoch"] >= epochs_before, "finished epochs were trained again"
-            epochs_before = epochs
+            again = [event for event in resumed[resumes:] if event["epoch"] < epochs_before]
+            assert again == [], "finished epochs were trained again"
+            epochs_before, resumes = epochs, len(resumed)
 
 
 KILL_AT = """

@@ -299,6 +299,8 @@ class RunsScreen(RunChores):
     def key_ids(self) -> Sequence[str]:
         """New, open, then what fits the marked run."""
         run, chosen = self.run_list.current, len(self._selected)
+        if self.query("#filter:focus"):
+            return ("submit", "back")
         if self.has_class("-empty"):
             return ("list.take", "runs.new", "leave")
         if chosen:

@@ -11,8 +11,8 @@ from textual.widgets import Static
 
 from tui import words
 from tui.messages import RunChanged
+from tui.themes import STATUS_TONES
 from tui.widgets.frame import Frame
-from tui.widgets.run_list import STATUS_TONES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.message import Message
 
 from tui import words
+from tui.themes import STATUS_TONES
 from tui.widgets.line_list import Cell, LineList, fitted
 
 if TYPE_CHECKING:
     from dlcore.run_dir import RunSummary
 
-STATUS_TONES = {
-    "starting": "primary",
-    "running": "primary",
-    "paused": "warning",
-    "finished": "success",
-    "stopped": "quiet",
-    "failed": "error",
-    "died": "error",
-}
 GAP = 2
 MARK = 2
 STATUS = 10
