@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +277,35 @@ async def test_attaching_shows_the_run_and_escape_the_list(home: Path) -> None:
         await listed(pilot, 1)
         assert home_screen(pilot).query_one("#body").display
         assert pilot.app.screen.query_one(Header).where == "runs"
+
+
+# What it costs to begin.
+
+BEGINNING = """
+import sys
+sys.argv = ["dltui"]
+import tui.start, tui.commands.screen, tui.commands.common, tui.driver, tui.preferences
+from tui.app import DltuiApp
+from pathlib import Path
+DltuiApp(Path("runs"))
+print(*sys.modules)
+"""
+
+
+def test_the_first_paint_waits_for_no_library_but_textual() -> None:
+    done = subprocess.run([sys.executable, "-c", BEGINNING], capture_output=True, text=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "textual.app" in loaded, done.stderr
+    assert not loaded & {"numpy", "plotext", "pydantic", "typer", "psutil", "torch", "dlcore.run_dir", "subprocess"}
+
+
+def test_no_module_of_the_app_loads_torch() -> None:
+    code = (
+        "import importlib, pkgutil, sys, tui\n"
+        "for module in pkgutil.walk_packages(tui.__path__, 'tui.'): importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    loaded = set(done.stdout.split())
+    assert "tui.screens.run" in loaded, done.stderr
+    assert not loaded & {"torch", "sklearn", "torchvision", "scipy"}

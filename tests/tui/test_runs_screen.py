@@ -121,7 +121,10 @@ KEYS: dict[str, list[tuple[str, Check]]] = {
         ("d", lambda p: isinstance(p.app.screen, Confirm)),
         ("delete", lambda p: isinstance(p.app.screen, Confirm)),
     ],
-    "runs.preview": [("v", lambda p: home_screen(p).query_one(RunPreview).display)],
+    "runs.preview": [
+        ("v", lambda p: home_screen(p).query_one(RunPreview).display),
+        ("v v", lambda p: p.app.preferences.get("runs_preview", "") == "hidden"),
+    ],
     "back": [
         ("slash v i t escape", lambda p: len(names(p)) == 5 and run_list(p).has_focus),
         ("slash v i t enter escape", lambda p: len(names(p)) == 5),

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from tests.tui.piloting import until
 from tui.panels import panel_types
 from tui.samples import Pixels
+from tui.themes import tokens
 from tui.widgets import half_blocks, text_lines
 from tui.widgets.text_lines import Entry, TextLines, wrapped
 
@@ -25,6 +26,10 @@ class Lines(App[None]):
 
     def compose(self) -> ComposeResult:
         yield TextLines()
+
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        return variables | tokens(variables)
 
     @property
     def lines(self) -> TextLines:

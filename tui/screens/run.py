@@ -26,6 +26,7 @@ from tui.run_state import LIVE
 from tui.screens.run_commands import CommandScreen, last_checkpoint
 from tui.screens.run_overlays import OverlayScreen
 from tui.screens.run_panels import PanelScreen
+from tui.themes import STATUS_TONES
 from tui.widgets.asked_line import AskedLine
 from tui.widgets.ending import Ending
 from tui.widgets.panel import Context
@@ -43,15 +44,6 @@ HEAD_SECONDS = 1.0
 NARROW = 60  # columns below which the time left gives way to the state
 WIDE = 140  # columns from which the run's name is shown with its time
 _STAMPED = re.compile(r"\d{8}-\d{6}-(?=.)")
-_TONES = {
-    "starting": "$accent",
-    "running": "$success",
-    "paused": "$warning",
-    "finished": "$success",
-    "stopped": "$warning",
-    "failed": "$error",
-    "died": "$error",
-}
 _OWN_KEYS = {
     "loss": "chart.smooth",
     "metric": "metric.next",
@@ -202,7 +194,8 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
             self._head_timer.stop()
         self._head_timer, self._head_time = None, time.monotonic()
         state, alive = view.state, view.status in LIVE
-        facts: list[str | tuple[str, str]] = [(words.status(view.status), _TONES.get(view.status, ""))]
+        tone = STATUS_TONES.get(view.status, "foreground")
+        facts: list[str | tuple[str, str]] = [(words.status(view.status), f"${tone}")]
         if state.step or state.epoch:
             facts.append(f"epoch {words.progress(state.epoch, state.epochs)}")
         if alive and state.lr is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 AGES = 30.0  # seconds between two looks at the ages
 BESIDE = 110  # columns from which the preview stands beside the list
 BELOW = 34  # lines from which it stands below
+PREVIEW = "runs_preview"  # key of the preferences: shown, hidden, or where there is room
 
 
 class RunsScreen(RunChores):
@@ -85,7 +86,6 @@ class RunsScreen(RunChores):
         self._trends: dict[Path, str] = {}
         self._follower: RunsFollower | None = None
         self._device_follower: DeviceFollower | None = None
-        self._preview_wanted: bool | None = None
         self._keys_timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -245,7 +245,8 @@ class RunsScreen(RunChores):
     def _place_preview(self, size: Size) -> None:
         width, height = size
         beside, below = width >= BESIDE, height >= BELOW
-        wanted = self._preview_wanted if self._preview_wanted is not None else beside or below
+        chosen = self.dltui.preferences.get(PREVIEW, "")
+        wanted = chosen == "shown" or (chosen != "hidden" and (beside or below))
         self.set_class(wanted and beside, "-beside")
         self.set_class(wanted and not beside, "-below")
 
@@ -365,7 +366,8 @@ class RunsScreen(RunChores):
             self.delete_runs(self._chosen())
 
     def action_preview(self) -> None:
-        """Shows or hides the preview, wherever there is room for it."""
-        self._preview_wanted = not self.query_one(RunPreview).display
+        """Shows or hides the preview, from now on."""
+        shown = self.query_one(RunPreview).display
+        self.dltui.preferences.set(PREVIEW, "hidden" if shown else "shown")
         self._place_preview(self.size)
         self._preview_soon()

@@ -8,8 +8,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui import words
+from tui.themes import STATUS_TONES
 
-TONES = {"finished": "success", "stopped": "warning", "failed": "error", "died": "error"}
+ENDS = ("finished", "stopped", "failed", "died")
 
 
 class Ending(Static):
@@ -38,7 +39,7 @@ class Ending(Static):
         """Shows the end.
 
         Args:
-            status: one of `TONES`, or another to show nothing.
+            status: one of `ENDS`, or another to show nothing.
             outcome: safe sentences, the most important first.
             remedies: likewise, of what can be done.
         """
@@ -46,12 +47,12 @@ class Ending(Static):
         if told == self._told:
             return
         self._told = told
-        self.display = status in TONES
-        for name in TONES:
+        self.display = status in ENDS
+        for name in ENDS:
             self.set_class(name == status, f"-{name}")
-        if status in TONES:
+        if status in ENDS:
             first, *rest = outcome
-            sign = (words.STATUS_SIGNS[status], f"bold ${TONES[status]}")
+            sign = (words.STATUS_SIGNS[status], f"bold ${STATUS_TONES[status]}")
             lines = [Content.assemble(sign, " ", (first, "bold"))]
             if rest:
                 lines.append(Content("   ".join(rest)))

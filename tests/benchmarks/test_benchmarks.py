@@ -1,0 +1,25 @@
+"""Every benchmark still runs; what it measures is read by people, from a quiet machine.
+
+``pytest -m benchmark -s`` shows the tables, made in a hurry: by hand they take more rounds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES = ["trainer_overhead", "mnist_mlp_rivals", "start_up", "checkpoint_cost", "record_cost"]
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", NAMES)
+def test_prints_its_table(name: str) -> None:
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert "|---" in done.stdout or "skipped: " in done.stdout
