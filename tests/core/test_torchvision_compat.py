@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,9 @@ def test_models_and_transforms_work_after_the_import() -> None:
 
 
 def test_operators_that_exist_are_left_alone() -> None:
+    ask = "from dlcore.torchvision_compat import declare_missing_operators as d\nprint(len(d()))"
+    if run(ask) == "0":
+        pytest.skip("torchvision's own operators load beside this torch, so none can be made up")
     printed = run(
         "import torch\n"
         "real = torch.library.Library('torchvision', 'DEF')\n"

@@ -72,7 +72,11 @@ def wait(pid: int, seconds: float) -> int | None:
 
 
 def serve() -> bool:
-    """Answers requests until their end; true in a child, which then has become what was asked for."""
+    """Answers requests until their end; true in a child, which then has become what was asked for.
+
+    At the end, which comes with that of the tests however they end, no child is left running.
+    """
+    running = set()
     while line := sys.stdin.readline():
         request = json.loads(line)
         if "start" in request:
@@ -80,9 +84,14 @@ def serve() -> bool:
             if not answer:
                 become(request["start"])
                 return True
+            running.add(answer)
         else:
             answer = wait(request["wait"], request["seconds"])
+            if answer is not None:
+                running.discard(request["wait"])
         print(json.dumps(answer), flush=True)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
     return False
 
 
