@@ -296,7 +296,16 @@ def test_the_first_paint_waits_for_no_library_but_textual() -> None:
     done = subprocess.run([sys.executable, "-c", BEGINNING], capture_output=True, text=True, timeout=60)
     loaded = set(done.stdout.split())
     assert "textual.app" in loaded, done.stderr
-    assert not loaded & {"numpy", "plotext", "pydantic", "typer", "psutil", "torch", "dlcore.run_dir", "subprocess"}
+    assert not loaded & {
+        "numpy",
+        "plotext",
+        "pydantic",
+        "typer",
+        "psutil",
+        "torch",
+        "dlcore.run_dir",
+        "subprocess",
+    }
 
 
 def test_no_module_of_the_app_loads_torch() -> None:
