@@ -304,7 +304,6 @@ def test_the_first_paint_waits_for_no_library_but_textual() -> None:
         "psutil",
         "torch",
         "dlcore.run_dir",
-        "subprocess",
     }
 
 
