@@ -305,15 +305,3 @@ def test_the_first_paint_waits_for_no_library_but_textual() -> None:
         "torch",
         "dlcore.run_dir",
     }
-
-
-def test_no_module_of_the_app_loads_torch() -> None:
-    code = (
-        "import importlib, pkgutil, sys, tui\n"
-        "for module in pkgutil.walk_packages(tui.__path__, 'tui.'): importlib.import_module(module.name)\n"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    loaded = set(done.stdout.split())
-    assert "tui.screens.run" in loaded, done.stderr
-    assert not loaded & {"torch", "sklearn", "torchvision", "scipy"}
