@@ -82,9 +82,9 @@ class Terminal:
         self.sent += data
         return data
 
-    def settle(self) -> None:
-        """Reads until nothing comes any more."""
-        while self.read(SILENCE):
+    def settle(self, silence: float = SILENCE) -> None:
+        """Reads until nothing has come for that long."""
+        while self.read(silence):
             pass
 
     def text_after(self, mark: int) -> str:

@@ -101,6 +101,7 @@ def pressing(*keys: str) -> Callable[[Pilot[Any]], Any]:
     async def press(pilot: Pilot[Any]) -> None:
         await settled(pilot)
         await pilot.press(*keys)
+        await settled(pilot)
         await pilot.pause()
 
     return press

@@ -122,6 +122,16 @@ def test_a_resumed_run_goes_back_to_its_checkpoint_and_forgets_its_end() -> None
     assert (resumed.step, resumed.epoch) == (10, 1)
 
 
+def test_checkpoints_one_after_another_are_one_notice_and_push_nothing_out() -> None:
+    warned = fold(RunState(), event(1, "warning", message="the loader is slow"))
+    many = (event(number, "checkpoint", step=number) for number in range(2, 2 * MAX_NOTICES))
+    notices = fold_all(warned, many).notices
+    assert [notice.text for notice in notices] == [
+        "the loader is slow",
+        f"checkpoint at step {2 * MAX_NOTICES - 1}",
+    ]
+
+
 def test_a_refused_command_changes_no_figure_and_is_answered() -> None:
     state = fold_all(RunState(), STORY[:2])
     refused = fold(state, event(3, "command", id="a1", command="lr", value=1e-4, ok=False, message="no"))
