@@ -68,18 +68,23 @@ def choose_task(preset: Preset, spec: DataSpec) -> tuple[str, str]:
         UserError: the named task does not fit the data's target.
     """
     named = preset.task.name
-    if named == "auto":
+    own = MODELS.entry(preset.model.name, preset.base).tags.get("task")
+    if named == "auto" and own:
+        named, reason = str(own), f"model '{preset.model.name}' is made for it"
+    elif named == "auto":
         fitting = [entry.name for entry in TASKS.entries() if spec.target in entry.targets]
         if not fitting:
             raise UserError(f"No task is known for targets of kind '{spec.target}'; name one with task.name.")
         return fitting[0], f"the target is of kind {spec.target}"
+    else:
+        reason = "asked for"
     targets = TASKS.entry(named, preset.base).targets
     if targets and spec.target not in targets:
         raise UserError(
             f"task '{named}' wants targets of kind {' or '.join(targets)}, "
             f"but data '{preset.data.name}' has '{spec.target}'."
         )
-    return named, "asked for"
+    return named, reason
 
 
 def require_fit(entry: Entry, spec: DataSpec) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dlcore.engine_specs import kinds
 from dlcore.preset import REGISTRIES, Preset, section_fields
 from dlcore.registry import Entry
 
@@ -16,7 +15,15 @@ INPUTS = {
     "sequence": "sequences of numbers",
     "tokens": "text",
 }
-TARGETS = {"class": "classes", "binary": "a yes or no", "number": "numbers"}
+TARGETS = {
+    "class": "classes",
+    "binary": "a yes or no",
+    "number": "numbers",
+    "mask": "a class for every pixel",
+    "tokens": "a token for every token",
+    "none": "nothing to answer",
+    "reward": "rewards of an environment",
+}
 FORMS = ("training", "checkpoint", "inspection")
 
 
@@ -57,8 +64,8 @@ def described(entry: Entry) -> dict[str, Any]:
 
 def misfit(user: Entry, data: Entry) -> str:
     """Why a model or task cannot use a data set, as a half sentence; "" when it can or when nobody knows."""
-    return _miss(user, "takes", user.inputs, kinds(data, "input"), INPUTS) or _miss(
-        user, "answers with", user.targets, kinds(data, "target"), TARGETS
+    return _miss(user, "takes", user.inputs, data.kinds("input"), INPUTS) or _miss(
+        user, "answers with", user.targets, data.kinds("target"), TARGETS
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -200,7 +199,7 @@ def stand_in(entry: Entry) -> DataSpec | None:
 
     Exact where ``shape`` and ``outputs`` are among its tags and no option changes them.
     """
-    kind, target = kinds(entry, "input")[:1], kinds(entry, "target")[:1]
+    kind, target = entry.kinds("input")[:1], entry.kinds("target")[:1]
     if not kind or not target or kind[0] not in _TYPICAL or target[0] not in _TYPICAL_OUTPUTS:
         return None
     shape, dtype = _TYPICAL[kind[0]]
@@ -217,11 +216,6 @@ def stand_in(entry: Entry) -> DataSpec | None:
         target_scale=(1.0,) * outputs if target[0] == "number" else (),
         vocabulary=tokens,
     )
-
-
-def kinds(entry: Entry, tag: str) -> list[str]:
-    """The kinds that a data builder's tag names: ``"class, binary or number"`` names three."""
-    return [word for word in re.split(r",\s*|\s+or\s+", str(entry.tags.get(tag, ""))) if word]
 
 
 def _files(entry: Entry, options: Mapping[str, Any], base: Path | None) -> list[list[Any]]:

@@ -191,14 +191,14 @@ class _Builders:
         """The sections with every default filled in."""
         filled: dict[str, Named] = {}
         entries: dict[str, Entry] = {}
-        for section in NAMED:  # data comes first: task auto depends on it
+        for section in NAMED:  # data and model come first: task auto depends on them
             table = data.get(section, {})
             name = table.get("name", _default_name(section)) if isinstance(table, dict) else ""
             if not isinstance(name, str) or not name:
                 continue
             options = {key: value for key, value in table.items() if key != "name"}
             automatic = section == "task" and name == "auto"
-            entry = self._automatic_task(entries.get("data")) if automatic else self._entry(section, name)
+            entry = self._automatic_task(entries) if automatic else self._entry(section, name)
             if entry is not None:
                 entries[section] = entry
                 values, problems = entry.validate(options)
@@ -215,10 +215,19 @@ class _Builders:
             self.faults.add((section, "name"), str(error))
             return None
 
-    def _automatic_task(self, data: Entry | None) -> Entry | None:
-        """The task that ``auto`` will become, where the data's registration tells its target."""
-        target = data.tags.get("target") if data is not None else None
-        return next((task for task in self.registries["task"].entries() if target in task.targets), None)
+    def _automatic_task(self, entries: Mapping[str, Entry]) -> Entry | None:
+        """The task that ``auto`` will become, where the registrations of model and data settle it."""
+        tasks = self.registries["task"]
+        if "model" in entries and entries["model"].tags.get("task"):
+            return tasks.entry(str(entries["model"].tags["task"]))
+        if "data" not in entries:
+            return None
+        targets = entries["data"].kinds("target")
+        fitting = {
+            next((task.name for task in tasks.entries() if kind in task.targets), None) for kind in targets
+        }
+        name = fitting.pop() if len(fitting) == 1 else None
+        return tasks.entry(name) if name is not None else None
 
     def _point_elsewhere(self, entries: Mapping[str, Entry]) -> None:
         """Says which section has an unknown key that is like none beside it, such as ``training.lr``."""

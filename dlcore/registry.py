@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,10 @@ class Entry:
     def fields(self) -> tuple[Field, ...]:
         """The options in the signature's order."""
         return self.schema.fields
+
+    def kinds(self, tag: str) -> list[str]:
+        """The kinds that a data builder's tag names: ``"class, binary or number"`` names three."""
+        return [word for word in re.split(r",\s*|\s+or\s+", str(self.tags.get(tag, ""))) if word]
 
     def validate(self, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         """Options as plain data with every default filled in (wrong ones left out), and what is wrong."""

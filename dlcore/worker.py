@@ -43,6 +43,7 @@ from dlcore.training.progress import restore
 from dlcore.training.recorder import Recorder
 from dlcore.training.rematerialise import rematerialise_blocks
 from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
+from dlcore.training.task import as_float
 from dlcore.training.trainer import OUT_OF_MEMORY, Outcome, Trainer
 from dlcore.training.trouble import is_out_of_memory
 
@@ -269,7 +270,7 @@ class Worker:
         task.model.eval()
         with torch.no_grad(), self.trainer.precision.autocast():
             _, outputs = task.loss(few, task.phases[0].name)
-        rows = task.samples(few, outputs.float())
+        rows = task.samples(few, as_float(outputs))
         step = self.trainer.progress.step
         path = self._write_json(
             "samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 InputKind = Literal["vector", "image", "sequence", "tokens"]
-TargetKind = Literal["class", "binary", "number"]
+TargetKind = Literal["class", "binary", "number", "mask", "tokens", "none", "reward"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,12 @@ class DataSpec:
             ``tokens`` (time,) of int64 ids.
         input_shape: shape of one sample.
         input_dtype: torch dtype name of a batch as the model sees it.
-        target: ``class`` int64 (), ``binary`` int64 () of 0 or 1, ``number`` float32 (outputs,).
-        num_outputs: how many numbers the model answers a sample: classes, 1 for binary, regression targets.
+        target: ``class`` int64 (), ``binary`` int64 () of 0 or 1, ``number`` float32 (outputs,),
+            ``mask`` int64 (height, width) of class indices, ``tokens`` int64 (time,) of ids,
+            ``none`` int64 () of zeros where inputs are all there is, ``reward`` the same where an
+            environment answers.
+        num_outputs: how many numbers the model answers a sample (a pixel, a token, a state): classes, 1 for
+            binary, regression targets, the size of the vocabulary, actions.
         class_names: in the order of the class indices; empty for numbers.
         class_counts: samples of each class in the training part; empty for numbers.
         target_names: of the numbers to predict; empty for classes.
@@ -72,7 +76,7 @@ class Batch(NamedTuple):
     """What the loop hands to a task. Tensors are on the training device."""
 
     inputs: Tensor  # (batch, *input_shape)
-    targets: Tensor  # (batch,) or (batch, outputs)
+    targets: Tensor  # (batch, *target_shape), as `DataSpec.target` says
     index: Tensor  # type: ignore[assignment]  # (batch,) positions within the part, int64, on the CPU
 
 
@@ -82,7 +86,7 @@ class TensorPart:
 
     Attributes:
         inputs: (samples, ...) in storage dtype, e.g. uint8 images or float32 features.
-        targets: (samples,) int64 or (samples, outputs) float32.
+        targets: (samples, *target_shape), int64 or float32.
         prepare: storage -> model input for a whole batch on its device (normalise, to float); None when
             the inputs are stored ready.
         augment: random change of a prepared training batch, or None; see `batches.Augmentation`.

@@ -7,7 +7,7 @@ import torch
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
 from dlcore.training.precision import Precision
-from dlcore.training.task import Metrics, Task
+from dlcore.training.task import Metrics, Task, as_float
 from dlcore.training.trouble import is_out_of_memory
 
 
@@ -55,5 +55,5 @@ def _add(task: Task, batch: Batch, pieces: int, metrics: Metrics, precision: Pre
             raise
         return False
     for loss, outputs, piece in results:
-        metrics.update(loss.float(), outputs.float(), piece)
+        metrics.update(loss.float(), as_float(outputs), piece)
     return True

@@ -23,7 +23,7 @@ def _parameters(modules: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
     seen: set[int] = set()
     for module in modules:
         for parameter in module.parameters():
-            if parameter.requires_grad and id(parameter) not in seen:
+            if id(parameter) not in seen:  # frozen ones too: a task may free them later
                 seen.add(id(parameter))
                 yield parameter
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from dlcore.training.ema import EMA
 from dlcore.training.evaluation import split
 from dlcore.training.precision import Precision
 from dlcore.training.stopwatch import Stopwatch
-from dlcore.training.task import Task
+from dlcore.training.task import Task, mapped
 from dlcore.training.trouble import is_out_of_memory
 
 
@@ -51,10 +52,10 @@ class Stepper:
     ) -> None:
         self.task, self.training, self.precision, self.ema = task, training, precision, ema
         self.phases = [
-            (p.name, _curve(p.name), optimizers[p.name], trainable(p.modules)) for p in task.phases
+            (p.name, _curve(p.name), optimizers[p.name], parameters_of(p.modules)) for p in task.phases
         ]
         self.pieces, self.skipped = 1, 0
-        self.observed: tuple[Tensor, Tensor, Batch] | None = None
+        self.observed: tuple[Tensor, Any, Batch] | None = None
         self._stopwatch, self._add_loss = stopwatch, add_loss
         self._norm: Tensor | None = None
         self._plain = not (training.clip_norm or training.clip_value or training.non_finite == "skip")
@@ -117,7 +118,7 @@ class Stepper:
                 raise
             return None
         if keep:
-            self.observed = (loss.detach(), outputs.detach(), batch)
+            self.observed = (loss.detach(), mapped(outputs, Tensor.detach), batch)
         return mean
 
     def _weighted(self, batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
@@ -163,9 +164,9 @@ class Stepper:
         return norm if scaler is None else norm / scaler.get_scale()
 
 
-def trainable(modules: tuple[nn.Module, ...]) -> list[nn.Parameter]:
-    """Parameters that want a gradient."""
-    return [p for module in modules for p in module.parameters() if p.requires_grad]
+def parameters_of(modules: tuple[nn.Module, ...]) -> list[nn.Parameter]:
+    """Every parameter once; frozen ones too, since a task may free them later."""
+    return list(dict.fromkeys(p for module in modules for p in module.parameters()))
 
 
 def _clear_gradients(parameters: list[nn.Parameter]) -> None:

@@ -6,6 +6,7 @@ A task owns the network and says what is optimised. The loop knows nothing else:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -24,12 +25,12 @@ class Metrics(ABC):
     """Sums over an evaluation, kept on the device; exact for batches of unequal size."""
 
     @abstractmethod
-    def update(self, loss: Tensor, outputs: Tensor, batch: Batch) -> None:
+    def update(self, loss: Tensor, outputs: Any, batch: Batch) -> None:
         """Add one batch.
 
         Args:
             loss: (), the mean over the batch.
-            outputs: (batch, num_outputs) as the model gave them.
+            outputs: what the task's `loss` gave with it, in float32.
             batch: what went in.
         """
 
@@ -62,13 +63,37 @@ class Task(ABC):
         self.phases: tuple[Phase, ...] = (Phase("main", (model,)),)
 
     @abstractmethod
-    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch, (), and the outputs it was made from."""
+    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Any]:
+        """Mean loss of a batch, (), and the outputs it was made from: a tensor, or a dict or tuple of them."""
 
     @abstractmethod
     def metrics(self) -> Metrics:
         """Fresh, empty sums."""
 
+    def start_epoch(self, epoch: int) -> None:  # noqa: B027  (most tasks have nothing to do)
+        """Called before the first step of ``epoch`` (from 0) and after every resume within it.
+
+        What it sets, such as which weights are frozen, may depend on ``epoch`` only.
+        """
+
     @abstractmethod
-    def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+    def samples(self, batch: Batch, outputs: Any) -> list[dict[str, Any]]:
         """What a person would look at, one plain dict a sample of the batch."""
+
+
+def mapped(outputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Outputs of the same structure with every tensor changed."""
+    if isinstance(outputs, Tensor):
+        return change(outputs)
+    if isinstance(outputs, dict):
+        return {key: mapped(value, change) for key, value in outputs.items()}
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return type(outputs)(*(mapped(value, change) for value in outputs))
+    if isinstance(outputs, list | tuple):
+        return type(outputs)(mapped(value, change) for value in outputs)
+    return outputs
+
+
+def as_float(outputs: Any) -> Any:
+    """Outputs with tensors of a shorter float type made float32; ids and masks stay as they are."""
+    return mapped(outputs, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)

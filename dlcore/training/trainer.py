@@ -34,7 +34,7 @@ from dlcore.training.schedules import Schedule
 from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
-from dlcore.training.task import Task
+from dlcore.training.task import Task, as_float
 from dlcore.training.trouble import first_nonfinite_layer, has_finite_weights, is_out_of_memory
 
 OUT_OF_MEMORY = (
@@ -134,6 +134,7 @@ class Trainer:
     def _train_epoch(self) -> None:
         progress, recorder, flags, clock = self.progress, self.recorder, self.flags, self.clock
         epoch_batches, step_limit = len(self.train), self.training.max_steps
+        self.task.start_epoch(progress.epoch)
         self._epoch_started, self._epoch_from = clock(), progress.batch
         for batches in self._effective_batches():
             progress.batch += len(batches)
@@ -359,7 +360,7 @@ class Trainer:
             return {}
         (loss, outputs, batch), self.stepper.observed = self.stepper.observed, None
         metrics = self.task.metrics()
-        metrics.update(loss.float(), outputs.float(), batch)
+        metrics.update(loss.float(), as_float(outputs), batch)
         return {f"train/{name}": value for name, value in metrics.compute().items() if name != "loss"}
 
     def _samples_per_second(self) -> float:
