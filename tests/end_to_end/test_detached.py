@@ -75,6 +75,7 @@ def test_a_detached_training_outlives_its_terminal(runs: Path, tmp_path: Path, e
     pid, terminal = pty.fork()
     if pid == 0:  # a shell in a terminal window
         os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
         command = (
             f"{sys.executable} -m tui.cli run {preset} --runs {runs} --name far --detach; exec sleep 600"
         )
