@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from dlcore.data.loader import loader_failure
 from dlcore.data.spec import Batch, Part
 from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
-from dlcore.inspection.tensors import inspect_layers
+from dlcore.exhibits import write_inspection, write_samples
 from dlcore.launch import protect_output, report_errors, report_ready
 from dlcore.preset import Preset, Training, dump, loads
 from dlcore.run_dir import RunDir, RunHeld
@@ -32,6 +33,7 @@ from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
+from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import (
     Precision,
     choose_device,
@@ -43,8 +45,7 @@ from dlcore.training.progress import restore
 from dlcore.training.recorder import Recorder
 from dlcore.training.rematerialise import rematerialise_blocks
 from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
-from dlcore.training.task import as_float
-from dlcore.training.trainer import OUT_OF_MEMORY, Outcome, Trainer
+from dlcore.training.trainer import Trainer
 from dlcore.training.trouble import is_out_of_memory
 
 EPOCH_FACTS = ("epoch", "step", "metrics", "seconds", "samples_per_second", "lr", "best")
@@ -121,7 +122,7 @@ class Worker:
             saver=CheckpointWriter(self.folder, self._warn),
             control=self.control,
             flags=self.flags,
-            inspect=self._inspect,
+            inspect=partial(write_inspection, self.run),
             inspect_every=preset.inspection.every_epochs,
             remember=self._remember,
         )
@@ -261,35 +262,11 @@ class Worker:
         self.recorder.close()
 
     def _write_samples(self) -> None:
-        """What a person would look at: a few samples of the test (or validation) part with the model's answers."""
-        part = self.parts.data.test or self.parts.data.val
-        batches = self._batches(part, train=False)
-        task, count = self.parts.task, self.preset.inspection.samples
-        few = Batch(*(tensor[:count] for tensor in next(iter(batches.epoch(0)))))
+        """A few samples of the test (or validation) part with the model's answers."""
+        batches = self._batches(self.parts.data.test or self.parts.data.val, train=False)
+        few = Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))
         batches.close()
-        task.model.eval()
-        with torch.no_grad(), self.trainer.precision.autocast():
-            _, outputs = task.loss(few, task.phases[0].name)
-        rows = task.samples(few, as_float(outputs))
-        step = self.trainer.progress.step
-        path = self._write_json(
-            "samples", f"step-{step:08d}.json", {"step": step, "samples": assembly.plain(rows)}
-        )
-        self.recorder.event("samples", step=step, path=path)
-
-    def _inspect(self, trainer: Trainer) -> str:
-        """Statistics of every layer on the first validation batch."""
-        batch = next(iter(trainer.val.epoch(0)))
-        step = trainer.progress.step
-        layers = inspect_layers(trainer.task, batch)
-        path = self._write_json("inspections", f"step-{step:08d}.json", {"step": step, "layers": layers})
-        self.recorder.event("inspection", step=step, path=path)
-        return path
-
-    def _write_json(self, folder: str, name: str, content: Any) -> str:
-        (self.run.path / folder).mkdir(mode=0o700, exist_ok=True)
-        write_atomic(self.run.path / folder / name, json.dumps(content).encode(), durable=False)
-        return f"{folder}/{name}"
+        write_samples(self.run, self.trainer, few)
 
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""

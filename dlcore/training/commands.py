@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlcore.control import Command
 from dlcore.text_safety import safe_text
+from dlcore.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from dlcore.training.trainer import Trainer
@@ -51,8 +52,6 @@ def _continue(trainer: Trainer, command: Command) -> Answer:
 
 
 def _stop(trainer: Trainer, command: Command) -> Answer:
-    from dlcore.training.trainer import Outcome
-
     trainer.progress.paused = False  # a resumed run should run
     trainer.save()
     trainer.outcome = Outcome("stopped", 130, "asked to")

@@ -7,15 +7,11 @@ synchronises except at the recorder's interval, by time and not by step.
 
 from __future__ import annotations
 
-import math
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 
 from dlcore.control import Command, ControlReader
@@ -25,8 +21,10 @@ from dlcore.preset import Checkpoint as CheckpointSection
 from dlcore.preset import Training
 from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
 from dlcore.training.commands import obey
+from dlcore.training.divergence import diverged
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
+from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import Precision
 from dlcore.training.progress import Progress, take_snapshot
 from dlcore.training.recorder import Recorder
@@ -35,31 +33,7 @@ from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.task import Task, as_float
-from dlcore.training.trouble import first_nonfinite_layer, has_finite_weights, is_out_of_memory
-
-OUT_OF_MEMORY = (
-    "Out of memory with a single sample; try a smaller model or input, training.precision = 'bf16' or "
-    "training.gradient_checkpointing = true."
-)
-
-
-LEAST_SCALE = 2.0**-10
-"""A gradient scale below this means that no scale helps."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended.
-
-    Attributes:
-        reason: ``epochs``, ``max_steps``, ``patience``, ``stopped`` or ``failed``.
-        exit_code: what the process answers.
-        message: one sentence, for a failure or a stop.
-    """
-
-    reason: str
-    exit_code: int = 0
-    message: str = ""
+from dlcore.training.trouble import is_out_of_memory
 
 
 class Trainer:
@@ -180,8 +154,10 @@ class Trainer:
             progress.add_losses(name, values)
         norm = self.stepper.gradient_norm()
         grad_norm = 0.0 if norm is None else float(norm)
-        if self.training.non_finite == "stop" and self._nonfinite(losses, grad_norm):
-            return
+        if self.training.non_finite == "stop":
+            self.outcome = diverged(self, losses, grad_norm)
+            if self.outcome is not None:
+                return
         speed = self._samples_per_second()
         points = {"train/lr": self.learning_rate, "train/grad_norm": grad_norm, **self._observed_metrics()}
         recorder.scalars(progress.step, points | {"train/samples_per_second": speed})
@@ -405,51 +381,3 @@ class Trainer:
         """Not even a single sample fits: keep what was trained, and end."""
         self.save()
         self.outcome = Outcome("failed", 1, OUT_OF_MEMORY)
-
-    def _nonfinite(self, losses: dict[str, np.ndarray], grad_norm: float) -> bool:
-        """End the run if a loss or the gradient is not finite, naming the step, the layer and the samples.
-
-        Nothing is saved: the last finite checkpoint stays the last.
-        """
-        progress = self.progress
-        first = [
-            progress.step - len(v) + 1 + int((~np.isfinite(v)).argmax())
-            for v in losses.values()
-            if not np.isfinite(v).all()
-        ]
-        if not first and (math.isfinite(grad_norm) or self._scaler_copes()):
-            return False
-        what, step = ("loss", min(first)) if first else ("gradient", progress.step)
-        accumulate, since = self.training.accumulate, progress.step - step + 1
-        start = (-(-progress.batch // accumulate) - since) * accumulate
-        batches = list(islice(self.train.epoch(progress.epoch, start=start), accumulate))
-        layer = self._blame(batches)
-        epoch = progress.epoch + 1
-        indices = [index for batch in batches for index in batch.index.tolist()]
-        self.recorder.event("nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=indices)
-        where = f", first seen in {layer}" if layer else ""
-        advice = "try a smaller optimizer.lr or training.clip_norm = 1.0"
-        self.outcome = Outcome(
-            "failed", 1, f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}."
-        )
-        return True
-
-    def _scaler_copes(self) -> bool:
-        """Whether a non-finite gradient is fp16's everyday: the step is skipped and the scale halved."""
-        scaler = self.precision.scaler
-        return scaler is not None and scaler.get_scale() > LEAST_SCALE
-
-    def _blame(self, batches: list[Batch]) -> str:
-        """The layer that first makes a non-finite number of these batches, as far as that can be told."""
-        try:
-            if not has_finite_weights(self.task):
-                # The update has spoilt them by now; with the last finite ones the culprit still shows.
-                self.saver.wait()
-                finite = self.saver.folder.newest()
-                if finite is not None:
-                    self.task.model.load_state_dict(finite.weights(averaged=False))
-            layers = (first_nonfinite_layer(self.task, b, self.task.phases[0].name) for b in batches)
-            return next(filter(None, layers), "")
-        except Exception:  # the finding stands, whatever looking closer runs into
-            traceback.print_exc()
-            return ""
