@@ -1,11 +1,13 @@
 """What the app remembers about a person's taste: theme, layouts. Losing it never hurts.
 
 One small JSON file in the user's settings folder. A damaged, missing or unwritable one means the defaults,
-silently: nobody should be kept from training by a colour.
+silently: nobody should be kept from training by a colour. Only a regular file is read or replaced, so that
+DLTUI_CONFIG=/dev/null means to remember nothing; a link stays a link.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -54,14 +56,21 @@ class Preferences:
         assert self.path is not None
         text = json.dumps(self._values, indent=2, sort_keys=True)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.path, text.encode() + b"\n", durable=False)
-        except OSError:
+            target = self.path.resolve()
+            if target.exists() and not target.is_file():
+                raise OSError(
+                    errno.EINVAL, "not a regular file", str(target)
+                )  # a rename would replace a device
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(target, text.encode() + b"\n", durable=False)
+        except (OSError, RuntimeError):  # RuntimeError: links in a circle
             self.path = None  # a read-only home: remember until the end of this session
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():  # a pipe would keep the app waiting
+            return {}
         with path.open("rb") as file:
             values = json.loads(file.read(_MOST_BYTES + 1))
     except (OSError, ValueError, RecursionError):

@@ -39,6 +39,24 @@ def test_an_unwritable_folder_is_remembered_in_memory_only(tmp_path: Path) -> No
     assert preferences.get("theme", "calm") == "loud"
 
 
+@pytest.mark.timeout(20)  # a pipe that is opened waits for ever
+def test_what_is_no_regular_file_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "preferences.json"
+    os.mkfifo(pipe)
+    preferences = Preferences(pipe)
+    preferences.set("theme", "loud")
+    assert preferences.get("theme", "calm") == "loud"
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "preferences.json"
+    link.symlink_to(tmp_path / "dotfiles" / "dltui.json")
+    Preferences(link).set("theme", "loud")
+    assert link.is_symlink()
+    assert Preferences(tmp_path / "dotfiles" / "dltui.json").get("theme", "calm") == "loud"
+
+
 def test_the_place_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DLTUI_CONFIG", str(tmp_path / "mine.json"))
     assert default_path() == tmp_path / "mine.json"
