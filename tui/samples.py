@@ -15,8 +15,21 @@ from tui.plain_data import as_number, integer
 MOST = 500  # samples
 MOST_TEXT = 20_000  # signs
 MOST_SIDE = 512  # pixels
+MOST_PICTURES = 24  # of one sample
 
 Pixels = tuple[tuple[tuple[int, int, int], ...], ...]  # rows of red, green, blue
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One of the pictures of a sample.
+
+    Attributes:
+        name: what it shows, such as ``input`` or ``mask``; "" when there is nothing to tell apart.
+    """
+
+    name: str
+    pixels: Pixels
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,8 @@ class Sample:
         sure: the probability of the answer.
         error: prediction minus target of a number.
         text: generated, or the input as text.
-        pixels: of the input or of what was generated.
+        caption: what to say below the pictures; "" leaves it to target and prediction.
+        pictures: the input, what was wanted of it, what was made of it: shown side by side.
     """
 
     index: int | None = None
@@ -40,7 +54,8 @@ class Sample:
     sure: float | None = None
     error: float | None = None
     text: str = ""
-    pixels: Pixels | None = None
+    caption: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,8 @@ def _sample(row: Mapping[str, Any], classes: Sequence[str]) -> Sample:
     common: dict[str, Any] = {
         "index": integer(row, "index"),
         "text": safe_text(text, limit=MOST_TEXT, newlines=True) if isinstance(text, str) else "",
-        "pixels": pixels(row.get("pixels", row.get("image"))),
+        "caption": _said(row.get("caption"), limit=200),
+        "pictures": _pictures(row),
     }
     if type(target) is int or type(prediction) is int:
         return Sample(
@@ -114,8 +130,8 @@ def _label(value: object, classes: Sequence[str]) -> str:
     return _said(value)
 
 
-def _said(value: object) -> str:
-    return "" if value is None else safe_text(value, limit=60)
+def _said(value: object, limit: int = 60) -> str:
+    return "" if value is None else safe_text(value, limit=limit)
 
 
 def _sure(probabilities: object, prediction: object) -> float | None:
@@ -136,6 +152,16 @@ def _listed(values: Sequence[float]) -> str:
     from tui.words import metric
 
     return ", ".join(metric(value) for value in values)
+
+
+def _pictures(row: Mapping[str, Any]) -> tuple[Picture, ...]:
+    """The named pictures of a row, or its only one, which needs no name."""
+    listed = row.get("pictures")
+    if not isinstance(listed, list):
+        listed = [{"pixels": row.get("pixels", row.get("image"))}]
+    entries = [entry for entry in listed[:MOST_PICTURES] if isinstance(entry, Mapping)]
+    found = [(_said(entry.get("name"), limit=40), pixels(entry.get("pixels"))) for entry in entries]
+    return tuple(Picture(name, picture) for name, picture in found if picture is not None)
 
 
 def pixels(value: Any) -> Pixels | None:

@@ -170,3 +170,24 @@ def write_mixed_samples(run: RunDir) -> None:
     write_samples(run)
     path = run.samples_path / "step-00000999.json"
     path.write_text(json.dumps({"step": 999, "samples": rows}))
+
+
+def test_samples_with_several_pictures(home: Path, held: ExitStack, snap_compare: Compare) -> None:
+    run = recorded(home, held, status="finished")
+    write_picture_samples(run)
+    assert snap_compare(app_on(home), terminal_size=WIDE, run_before=showing(run, "7", "z"))
+
+
+def write_picture_samples(run: RunDir) -> None:
+    """Two scenes with what is where and what was found, each with a caption."""
+    import json
+
+    def disc(radius: int) -> list[list[float]]:
+        return [[float((x - 8) ** 2 + (y - 8) ** 2 < radius) for x in range(17)] for y in range(17)]
+
+    scene = [[0.2 + x / 40 + 0.3 * inside for x, inside in enumerate(row)] for row in disc(40)]
+    named = {"input": scene, "mask": disc(40), "prediction": disc(30)}
+    pictures = [{"name": name, "pixels": pixels} for name, pixels in named.items()]
+    rows = [{"pictures": pictures, "caption": f"98.{number} % of the pixels"} for number in (1, 2)]
+    write_samples(run)
+    (run.samples_path / "step-00000999.json").write_text(json.dumps({"step": 999, "samples": rows}))

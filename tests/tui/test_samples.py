@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.recorded import HOSTILE
+from tui.panels.samples import lines
 from tui.samples import Sample, parse, pixels
 
 ABOUT = {"spec": {"class_names": ["cat", "dog"]}}
@@ -101,4 +102,39 @@ def test_what_is_no_picture_is_none(value: Any) -> None:
 def test_anything_may_be_in_the_files(content: Any, about: Any) -> None:
     parse(content, about if isinstance(about, dict) else {})
     parse({"step": content, "samples": [content, {"target": content, "prediction": about}]}, {"spec": about})
+    parse({"samples": [{"pictures": [content, {"name": content, "pixels": about}], "caption": content}]}, {})
     parse({"samples": [{"pixels": content, "text": content, "probabilities": content, "prediction": 1}]}, {})
+
+
+def test_several_pictures_keep_their_names_and_order() -> None:
+    found = row(
+        pictures=[{"name": "input", "pixels": [[0, 255]]}, {"name": "mask", "pixels": [[255, 0]]}],
+        caption="IoU 0.5",
+    )
+    assert [picture.name for picture in found.pictures] == ["input", "mask"]
+    assert found.pictures[1].pixels == (((255, 255, 255), (0, 0, 0)),)
+    assert found.caption == "IoU 0.5"
+
+
+def test_a_single_picture_needs_no_name() -> None:
+    (picture,) = row(pixels=[[0, 255]]).pictures
+    assert (picture.name, picture.pixels[0][1]) == ("", (255, 255, 255))
+
+
+def test_damaged_pictures_are_left_out_and_the_others_stay() -> None:
+    found = row(pictures=[{"name": "a", "pixels": "x"}, 7, {"name": HOSTILE, "pixels": [[1.0]]}])
+    (picture,) = found.pictures
+    assert "\x1b" not in picture.name
+
+
+def test_pictures_of_a_sample_stand_beside_each_other_and_no_line_is_too_wide() -> None:
+    three = [{"name": name, "pixels": [[0, 1] * 10] * 20} for name in ("input", "mask", "prediction")]
+    content = {"samples": [{"pictures": three, "caption": f"sample {number}"} for number in range(3)]}
+    for width in (12, 40, 64, 130):
+        page = ["".join(part.text for part in line) for line in lines(parse(content, {}), width)]
+        assert max(map(len, page)) <= max(width, 12)
+        assert sum(line.count("prediction") for line in page) == 3
+        assert sum(line.count("sample ") for line in page) == 3
+    assert any(line.split() == ["input", "mask", "prediction"] * 2 for line in page), (
+        "two samples side by side"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from textual import on
@@ -116,8 +116,8 @@ def wrapped(text: str, width: int) -> list[str]:
 
 def lines(samples: Samples, width: int) -> list[Line]:
     """The whole page: pictures side by side, then a table, then texts."""
-    with_pictures = [row for row in samples.rows if row.pixels]
-    rest = [row for row in samples.rows if not row.pixels]
+    with_pictures = [row for row in samples.rows if row.pictures]
+    rest = [row for row in samples.rows if not row.pictures]
     page: list[Line] = _gallery(with_pictures, width) if with_pictures else []
     tabled = [row for row in rest if row.target or row.prediction]
     if tabled:
@@ -170,35 +170,67 @@ def _swing(share: float, half: int) -> str:
 
 
 def _gallery(rows: Sequence[Sample], width: int) -> list[Line]:
-    """Pictures in rows, each with what it is below."""
-    from tui.widgets import half_blocks
-
-    sizes = [len(row.pixels[0]) for row in rows if row.pixels]
-    column = max(8, min(_PICTURE, max(sizes), width))
-    across = max(1, (width + _GAP) // (column + _GAP))
+    """Samples side by side where they fit, each with its pictures and what it is below."""
+    column = _picture_width(rows, width)
+    blocks = [_block(row, column, width) for row in rows]
+    room = max(block.width for block in blocks)
+    across = max(1, (width + _GAP) // (room + _GAP))
     page: list[Line] = []
-    for start in range(0, len(rows), across):
-        shown = rows[start : start + across]
-        drawn = [half_blocks.draw(half_blocks.scaled(row.pixels, column)) for row in shown if row.pixels]
-        for number in range(max(len(picture) for picture in drawn)):
-            rows_of = [picture[number] if number < len(picture) else [] for picture in drawn]
-            page.append(_side_by_side(rows_of, column))
-        captions = [[_caption(row, column)] for row in shown]
-        page.append(_side_by_side(captions, column))
+    for start in range(0, len(blocks), across):
+        shown = blocks[start : start + across]
+        for number in range(max(len(block.lines) for block in shown)):
+            cells = [block.lines[number] if number < len(block.lines) else [] for block in shown]
+            page.append(_side_by_side(cells, room, _GAP))
         page.append([])
     return page[:-1]
 
 
-def _side_by_side(cells: Sequence[Sequence[Any]], column: int) -> Line:
+def _picture_width(rows: Sequence[Sample], width: int) -> int:
+    """Columns of every picture: as many as it has pixels, fewer where several belong side by side."""
+    widest = max(len(picture.pixels[0]) for row in rows for picture in row.pictures)
+    most = max(len(row.pictures) for row in rows)
+    beside = (width + 1) // most - 1 if most > 1 else width
+    return max(8, min(_PICTURE, widest, max(beside, 12), width))
+
+
+class _Block(NamedTuple):
+    """One sample of the gallery; no line is wider than ``width``."""
+
+    lines: list[Line]
+    width: int
+
+
+def _block(row: Sample, column: int, width: int) -> _Block:
+    """The pictures of a sample, as many beside each other as fit, their names, and the caption."""
+    from tui.widgets import half_blocks
+
+    across = max(1, min(len(row.pictures), (width + 1) // (column + 1)))
+    taken = across * (column + 1) - 1
+    lines: list[Line] = []
+    for start in range(0, len(row.pictures), across):
+        shown = row.pictures[start : start + across]
+        drawn = [half_blocks.draw(half_blocks.scaled(picture.pixels, column)) for picture in shown]
+        for number in range(max(map(len, drawn))):
+            cells = [picture[number] if number < len(picture) else [] for picture in drawn]
+            lines.append(_side_by_side(cells, column, 1))
+        if any(picture.name for picture in shown):
+            names = [[Part(words.fit(picture.name, column), "quiet")] for picture in shown]
+            lines.append(_side_by_side(names, column, 1))
+    caption = _caption(row, taken)
+    return _Block([*lines, [caption]] if caption.text.strip("· ") else lines, taken)
+
+
+def _side_by_side(cells: Sequence[Sequence[Any]], column: int, gap: int) -> Line:
     line: list[Part | Segment] = []
     for cell in cells:
-        line += cell
         taken = sum(words.cells(part.text) for part in cell)
-        line.append(Part(" " * (column - taken + _GAP)))
-    return line
+        line += [*cell, Part(" " * (column - taken + gap))]
+    return line[:-1]
 
 
 def _caption(row: Sample, column: int) -> Part:
+    if row.caption:
+        return Part(words.fit(row.caption, column), _verdict(row)[1])
     said = row.prediction if row.right is not False else f"{row.prediction} not {row.target}"
     sign, tone = _verdict(row)
     return Part(words.fit(f"{sign} {said or row.text.partition(chr(10))[0]}", column), tone)
