@@ -66,6 +66,11 @@ class Draft:
         else:
             self.values.setdefault(section, {})[key] = value
 
+    def mend(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Chooses several values at once."""
+        for section, table in values.items():
+            self.values[section] = self.values.get(section, {}) | copy.deepcopy(dict(table))
+
     def choose(self, section: str, name: str, unnamed: str = "") -> None:
         """Names another builder; its options come back when it was chosen before.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.fixes import fixes
 
 NONE = "-"
 
@@ -19,7 +20,8 @@ class ShapeRow(NamedTuple):
     """A layer, or a line of what is wrong.
 
     Attributes:
-        tone: ``error`` where the pass fails, ``quiet`` for what explains it.
+        tone: ``error`` where the pass fails, ``quiet`` for what explains it, ``accent`` for what mends it.
+        fix: number of the fix that it offers; -1 where it is something else.
     """
 
     layer: str
@@ -29,6 +31,7 @@ class ShapeRow(NamedTuple):
     parameters: str = ""
     mega: str = ""
     tone: str = ""
+    fix: int = -1
 
 
 def layer_rows(answer: Mapping[str, Any]) -> list[ShapeRow]:
@@ -53,6 +56,20 @@ def failure_rows(answer: Mapping[str, Any], width: int) -> list[ShapeRow]:
         message = f"{failure['type']}: {message}"
     lines += [ShapeRow(f"  {line}", tone="error") for line in _wrapped(message, width - 2)]
     lines += [ShapeRow(f"  {line}", tone="quiet") for line in _wrapped(failure["source"], width - 2)[:3]]
+    return lines
+
+
+def fix_rows(answer: Mapping[str, Any], width: int) -> list[ShapeRow]:
+    """What mends it, in lines of a width: the first takes a key, each is taken with enter."""
+    lines: list[ShapeRow] = []
+    for number, fix in enumerate(fixes(answer)):
+        key = "ctrl+f" if number == 0 else "or"
+        lead = 8
+        first, *rest = _wrapped(fix.offer, width - lead)
+        lines += [ShapeRow("", tone="quiet")] if number == 0 else []
+        lines.append(ShapeRow(f"{key:<{lead}}{first}", tone="accent", fix=number))
+        lines += [ShapeRow(f"{'':<{lead}}{line}", tone="accent", fix=number) for line in rest]
+        lines += [ShapeRow(f"{'':<{lead}}{line}", tone="quiet") for line in _wrapped(fix.why, width - lead)]
     return lines
 
 

@@ -22,6 +22,7 @@ from tui.about_text import about_layer, about_model, about_row
 from tui.catalogue import Catalogue, builder
 from tui.draft_checks import Checks
 from tui.engine_client import EngineClient, shared
+from tui.fixes import Fix, fixes
 from tui.form_rows import NAME, form_rows, name_of
 from tui.messages import EngineAnswered
 from tui.screens.draft_editing import DraftEditing
@@ -66,8 +67,10 @@ class NewRunScreen(PanelScreen, DraftEditing):
         Binding("ctrl+t", "text", "TOML", id="new.text", tooltip="As a command and as a preset, to copy"),
         Binding("ctrl+s", "save", "Save", id="new.save", tooltip="Save as a preset"),
         Binding("ctrl+o", "preset", "Preset", id="new.preset", tooltip="Begin from a preset"),
+        Binding("ctrl+f,f", "fix(0)", "Fix", id="new.fix", key_display="ctrl+f",
+                tooltip="Make the network fit: a change that has been tried"),
         Binding("ctrl+l", "ask_again", "Ask again", id="new.ask-again", tooltip="Ask the engine once more"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, preset: str | None = None, engine: EngineClient | None = None) -> None:
         super().__init__()
@@ -110,8 +113,9 @@ class NewRunScreen(PanelScreen, DraftEditing):
         self.set_class(size.height < LOW, "-low")
 
     def key_ids(self) -> Sequence[str]:
-        """Asking again comes first where it is what helps."""
-        return ("new.ask-again", *self.KEYS) if self.checks.errors else self.KEYS
+        """What helps comes first where something is wrong."""
+        first = ("new.ask-again",) if self.checks.errors else ("new.fix",) if self.fixes else ()
+        return (*first, *self.KEYS)
 
     def panel_targets(self) -> Sequence[Widget]:
         """What takes the focus in each panel."""
@@ -225,9 +229,11 @@ class NewRunScreen(PanelScreen, DraftEditing):
     # Keys.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The engine is asked again only after it could not answer."""
+        """The engine is asked again only after it could not answer; only what does not fit is mended."""
         if action == "ask_again":
             return bool(self.checks.errors)
+        if action == "fix":
+            return bool(self.fixes)
         return super().check_action(action, parameters)
 
     def action_start(self) -> None:
@@ -287,6 +293,29 @@ class NewRunScreen(PanelScreen, DraftEditing):
             self.checks.ask_catalogue()
         elif self.draft is not None:
             self.checks.ask(self.draft, again=True)
+
+    @property
+    def fixes(self) -> Sequence[Fix]:
+        """What would make the network fit, the best first."""
+        return () if self.checks.errors or self.checks.outdated else fixes(self.checks.shapes)
+
+    @on(ShapeTable.FixWanted)
+    def _fix_wanted(self, message: ShapeTable.FixWanted) -> None:
+        self.action_fix(message.number)
+
+    def action_fix(self, number: int) -> None:
+        """Changes the draft so that it fits; a change of the user's own file is only shown."""
+        if self.draft is None or number >= len(self.fixes):
+            return
+        fix = self.fixes[number]
+        if fix.values:
+            self.draft.mend(fix.values)
+            self.tell(f"Mended: {fix.say}")
+            self.draft_edited()
+        else:
+            from tui.screens.fix_text import FixText
+
+            self.app.push_screen(FixText(fix))
 
     def go_to_architectures(self) -> None:
         """The model is picked in the tree."""

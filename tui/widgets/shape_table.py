@@ -57,6 +57,7 @@ class ShapeLines(LineList):
         layers = shape_rows.layer_rows(self.answer)
         self.HEADING = bool(layers)
         self._rows = layers + shape_rows.failure_rows(self.answer, width)
+        self._rows += shape_rows.fix_rows(self.answer, width)
         before, self._columns = self._columns, _columns([row for row in layers if not row.tone], width)
         if self._columns != before:
             self.refresh(Region(0, 0, self.size.width, 1))  # the heading; rows know by themselves
@@ -132,6 +133,13 @@ class ShapeTable(Vertical):
             super().__init__()
             self.row = row
 
+    class FixWanted(Message):
+        """Wish: take this fix."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
     def compose(self) -> ComposeResult:
         """Rows, totals, and what stands in for them."""
         yield ShapeLines()
@@ -186,3 +194,5 @@ class ShapeTable(Vertical):
     @on(LineList.Taken)
     def _taken(self, event: LineList.Taken) -> None:
         event.stop()
+        if self.lines.here is not None and self.lines.here.fix >= 0:
+            self.post_message(self.FixWanted(self.lines.here.fix))
