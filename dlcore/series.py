@@ -97,7 +97,7 @@ class SeriesWriter:
         self._waiting: dict[str, bytearray] = {}
 
     def append(self, name: str, steps: ArrayLike, times: ArrayLike, values: ArrayLike) -> None:
-        """Adds points, 16 µs a call; scalars go with arrays (one time for many steps).
+        """Adds points, 1 µs for one, 12 µs for an array; scalars go with arrays (one time for many steps).
 
         Raises:
             ValueError: a bad name, a negative or absurd step, lengths that do not fit.

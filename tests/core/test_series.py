@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dlcore import series
 from dlcore.series import Series, SeriesFollower, SeriesWriter, decimate
+from dlcore.series_records import pack
 from tests.core.support import largest_file, names_in, overwrite
 
 NOW = 1_763_680_502.25
@@ -70,6 +71,11 @@ def test_scalars_lists_and_arrays_mix(tmp_path: Path) -> None:
     assert found.time.tolist() == [5.0, 6.0, 6.0]
     assert found.value.tolist()[:2] == [0.5, 1.5]
     assert np.isnan(found.value[2])
+
+
+@given(st.integers(0, 10**12), st.floats(0, 4e9), st.floats())
+def test_a_single_point_is_packed_like_an_array(step: int, time: float, value: float) -> None:
+    assert pack(step, time, value) == pack([step], [time], [value])
 
 
 def test_nothing_is_written_before_the_flush(tmp_path: Path) -> None:
