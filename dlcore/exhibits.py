@@ -12,8 +12,13 @@ from dlcore.atomic import write_atomic
 from dlcore.data.spec import Batch
 from dlcore.inspection.tensors import inspect_layers
 from dlcore.run_dir import RunDir
+from dlcore.tasks.pictures import with_pixels
+from dlcore.training.evaluation import evaluation_mode
 from dlcore.training.task import as_float
 from dlcore.training.trainer import Trainer
+
+MOST_PICTURES = 8
+"""Samples shown with the picture of their input."""
 
 
 def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
@@ -23,14 +28,13 @@ def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
         The file's path within the run directory.
     """
     task = trainer.task
-    was_training = task.model.training
-    task.model.eval()
-    try:
-        with torch.no_grad(), trainer.precision.autocast():
+    devices = [batch.inputs.device] if batch.inputs.is_cuda else []
+    # What is drawn to be shown must not change what the training draws next.
+    with evaluation_mode(task.model), torch.random.fork_rng(devices=devices), torch.no_grad():
+        with trainer.precision.autocast():
             _, outputs = task.loss(batch, task.phases[0].name)
         rows = task.samples(batch, as_float(outputs))
-    finally:
-        task.model.train(was_training)
+    rows = with_pixels(rows, task.spec, batch.inputs, MOST_PICTURES)
     step = trainer.progress.step
     path = _write(run, "samples", step, {"step": step, "samples": plain(rows)})
     trainer.recorder.event("samples", step=step, path=path)

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,7 @@ class Worker:
             saver=CheckpointWriter(self.folder, self._warn),
             control=self.control,
             flags=self.flags,
-            inspect=partial(write_inspection, self.run),
+            inspect=self._inspect,
             inspect_every=preset.inspection.every_epochs,
             remember=self._remember,
         )
@@ -264,9 +263,16 @@ class Worker:
     def _write_samples(self) -> None:
         """A few samples of the test (or validation) part with the model's answers."""
         batches = self._batches(self.parts.data.test or self.parts.data.val, train=False)
-        few = Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))
+        write_samples(self.run, self.trainer, self._few(batches))
         batches.close()
-        write_samples(self.run, self.trainer, few)
+
+    def _inspect(self, trainer: Trainer) -> str:
+        """What the network is like now: its answers to a few validation samples, and its layers."""
+        write_samples(self.run, trainer, self._few(trainer.val))
+        return write_inspection(self.run, trainer)
+
+    def _few(self, batches: Batches) -> Batch:
+        return Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))
 
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""

@@ -81,10 +81,10 @@ class ResizedCrop:
         maps[:, :, 2] = centre
         return {"map": maps}
 
-    def apply(self, inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
+    def apply(self, inputs: Tensor, params: dict[str, Tensor], mode: str = "bilinear") -> Tensor:
         """Parts of ``inputs`` (batch, channels, height, width), each as large as the whole."""
         grid = affine_grid(params["map"].to(inputs.dtype), list(inputs.shape), align_corners=False)
-        return grid_sample(inputs, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return grid_sample(inputs, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
 def augmentation(name: AugmentName, image_size: int) -> Move | ResizedCrop | None:

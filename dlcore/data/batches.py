@@ -8,7 +8,7 @@ batch and no per-sample Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,6 +31,14 @@ class Augmentation(Protocol):
 
     def apply(self, inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
         """``inputs`` (batch, ...) changed by their rows of what was drawn; same shape, dtype and device."""
+
+
+@runtime_checkable
+class TargetAugmentation(Augmentation, Protocol):
+    """One that changes targets as well: a mask has to move with its picture."""
+
+    def apply_targets(self, targets: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """``targets`` (batch, ...) changed by the same rows; same shape, dtype and device."""
 
 
 class Batches:
@@ -73,6 +81,7 @@ class Batches:
         self._shuffle = shuffle
         self._stop = self._count // batch_size * batch_size if drop_last else self._count
         self._augment: Augmentation | None = part.augment if train else None
+        self._augment_targets = self._augment if isinstance(self._augment, TargetAugmentation) else None
         if train and self._count and not self._stop:
             raise UserError(
                 f"batch_size {batch_size} is more than the {self._count} training samples and drop_last is "
@@ -125,7 +134,10 @@ class Batches:
                 inputs = self._prepare(inputs)
             if self._augment is not None:
                 where = index.to(self.device, non_blocking=True)
-                inputs = self._augment.apply(inputs, {key: value[where] for key, value in params.items()})
+                rows = {key: value[where] for key, value in params.items()}
+                inputs = self._augment.apply(inputs, rows)
+                if self._augment_targets is not None:
+                    targets = self._augment_targets.apply_targets(targets, rows)
             yield Batch(inputs, targets, index)
 
     def _sliced(self, order: Tensor, start: int) -> Iterator[Batch]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 InputKind = Literal["vector", "image", "sequence", "tokens"]
 TargetKind = Literal["class", "binary", "number", "mask", "tokens", "none", "reward"]
 
+NOT_JUDGED = -100
+"""In place of a class index in a mask: neither loss nor metrics count the pixel. torch's ``ignore_index``."""
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -29,13 +32,13 @@ class DataSpec:
         input_shape: shape of one sample.
         input_dtype: torch dtype name of a batch as the model sees it.
         target: ``class`` int64 (), ``binary`` int64 () of 0 or 1, ``number`` float32 (outputs,),
-            ``mask`` int64 (height, width) of class indices, ``tokens`` int64 (time,) of ids,
+            ``mask`` int64 (height, width) of class indices or `NOT_JUDGED`, ``tokens`` int64 (time,) of ids,
             ``none`` int64 () of zeros where inputs are all there is, ``reward`` the same where an
             environment answers.
         num_outputs: how many numbers the model answers a sample (a pixel, a token, a state): classes, 1 for
             binary, regression targets, the size of the vocabulary, actions.
         class_names: in the order of the class indices; empty for numbers.
-        class_counts: samples of each class in the training part; empty for numbers.
+        class_counts: samples (pixels, for masks) of each class in the training part; empty for numbers.
         target_names: of the numbers to predict; empty for classes.
         target_offset: mean of each target in the training part; targets themselves stay in their units.
         target_scale: standard deviation of each target in the training part, 1 where it is 0.

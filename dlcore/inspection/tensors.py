@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch
+from dlcore.training.evaluation import evaluation_mode
 from dlcore.training.task import Task
 
 
@@ -47,11 +48,9 @@ def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
         for name, module in model.named_modules()
         if not any(module.children())
     ]
-    was_training = model.training
-    model.eval()
     devices = [batch.inputs.device] if batch.inputs.is_cuda else []
     try:
-        with torch.random.fork_rng(devices=devices), torch.enable_grad():
+        with evaluation_mode(model), torch.random.fork_rng(devices=devices), torch.enable_grad():
             loss, _ = task.loss(batch, task.phases[0].name)
             wanted = [output for _, _, output in calls if output.requires_grad]
             named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
@@ -59,7 +58,6 @@ def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
     finally:
         for handle in handles:
             handle.remove()
-        model.train(was_training)
     of_output = {id(o): g for o, g in zip(wanted, gradients[: len(wanted)], strict=True)}
     of_parameter: dict[str, Tensor | None] = {
         n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)

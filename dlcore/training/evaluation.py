@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from torch import nn
 
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
@@ -22,15 +26,26 @@ def evaluate(task: Task, batches: Batches, precision: Precision) -> Metrics:
     """
     metrics = task.metrics()
     pieces = 1
-    was_training = task.model.training
-    task.model.eval()
-    try:
+    with evaluation_mode(task.model):
         for batch in batches.epoch(0):
             while not _add(task, batch, pieces, metrics, precision):
                 pieces *= 2
-    finally:
-        task.model.train(was_training)
     return metrics
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Dropout off, batch norm by its averages; afterwards every layer is in the mode it was in.
+
+    Layer by layer, since frozen layers stay in evaluation mode while the others train.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def split(batch: Batch, pieces: int) -> list[Batch]:

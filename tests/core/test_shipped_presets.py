@@ -16,7 +16,7 @@ from dlcore import preset as presets
 from tests.core.preset_runs import train
 
 PRESETS = presets.shipped()
-BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "spirals", "wine"}
+BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "scenes", "spirals", "wine"}
 DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
 THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
 each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)

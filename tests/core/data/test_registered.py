@@ -64,8 +64,9 @@ def test_targets_are_as_the_spec_says(name: str) -> None:
         classes = len(spec.class_names)
         assert spec.num_outputs == (1 if spec.target == "binary" else classes)
         assert (classes == 2) == (spec.target == "binary")
-        assert targets.dtype == torch.int64 and targets.shape == (len(part),)
-        assert sorted(set(targets.tolist())) == list(range(classes))
+        size = spec.input_shape[1:] if spec.target == "mask" else ()
+        assert targets.dtype == torch.int64 and targets.shape == (len(part), *size)
+        assert targets.unique().tolist() == list(range(classes))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +78,7 @@ def test_facts_about_targets_are_those_of_the_training_part(name: str) -> None:
         torch.testing.assert_close(torch.tensor(data.spec.target_scale), targets.std(0, correction=0))
         assert len(data.spec.target_names) == data.spec.num_outputs
     else:
-        assert data.spec.class_counts == tuple(torch.bincount(targets).tolist())
+        assert data.spec.class_counts == tuple(torch.bincount(targets.flatten()).tolist())
 
 
 @pytest.mark.parametrize("name", NAMES)
