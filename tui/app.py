@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, ClassVar
@@ -114,18 +115,22 @@ class DltuiApp(App[None]):
                 signal.signal(number, self._signalled)
             sys.setswitchinterval(SWITCH)
 
-    def warm_up(self) -> None:
-        """Called when the first screen shows what it has: there is time for imports now."""
+    def warm_up(self, *, engine: bool = True) -> None:
+        """Called when the first screen shows what it has: there is time for imports now.
+
+        Args:
+            engine: start it, too: somebody may be about to set up a run.
+        """
         if self._real_terminal:
             from tui import warm
 
-            warm.start()
+            warm.start(engine=engine)
 
     def on_mount(self) -> None:
         """Opens what was asked for on the command line."""
         if self._attached is not None:
             self.call_after_refresh(self.post_message, OpenRun(self._attached))
-            self.set_timer(WARM_UP, self.warm_up)
+            self.set_timer(WARM_UP, partial(self.warm_up, engine=False))  # who attaches wants to watch
         if self._real_terminal:
             self.set_interval(HANGUP_CHECK, self._check_terminal)
 

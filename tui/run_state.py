@@ -11,13 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from tui import words
 from tui.plain_data import MAX_METRICS, as_number, first, integer, metrics, number, text, texts
 
 Level = Literal["info", "warning", "error"]
 Event = Mapping[str, Any]
 
 MAX_NOTICES = 200
-_TOLD_OTHERWISE = ("checkpoint", "failed", "refused", "nonfinite", "paused", "continued")
+ROUTINE = (
+    "started",
+    "best",
+    "checkpoint",
+    "test",
+    "finished",
+    "stopped",
+)  # notices that ask for no attention
+_TOLD_OTHERWISE = (*ROUTINE, "failed", "refused", "nonfinite", "paused", "continued")
 LIVE = ("starting", "running", "paused")
 
 
@@ -183,7 +192,7 @@ def _created(state: RunState, event: Event) -> RunState:
 
 
 def _started(state: RunState, event: Event) -> RunState:
-    return replace(
+    began = replace(
         state,
         status="running",
         device=text(event, "device") or state.device,
@@ -201,6 +210,8 @@ def _started(state: RunState, event: Event) -> RunState:
         error="",
         exit=None,
     )
+    how = f" on {began.device}" if began.device else ""
+    return _noted(began, event, f"training{how}{f' in {began.precision}' if began.precision else ''}")
 
 
 def _resumed(state: RunState, event: Event) -> RunState:
@@ -217,6 +228,10 @@ def _epoch(state: RunState, event: Event) -> RunState:
     if event.get("best") is True:
         metric = state.monitor or (best.metric if best else "")
         best = Best(metric, latest[metric], epoch) if metric in latest else best
+        if best is not None and best.epoch == epoch:
+            state = _noted_last(
+                state, event, "best", f"best {words.result(best.metric, best.value)} at epoch {epoch:,}"
+            )
     return replace(
         state,
         epoch=epoch,
@@ -230,10 +245,7 @@ def _epoch(state: RunState, event: Event) -> RunState:
 
 
 def _checkpoint(state: RunState, event: Event) -> RunState:
-    """One after another they are one notice: a run of many epochs would otherwise push out all that matters."""
-    if state.notices and state.notices[-1].kind == "checkpoint":
-        state = replace(state, notices=state.notices[:-1])
-    return _noted(state, event, f"checkpoint at step {integer(event, 'step') or 0:,}")
+    return _noted_last(state, event, "checkpoint", f"checkpoint at step {integer(event, 'step') or 0:,}")
 
 
 def _command(state: RunState, event: Event) -> RunState:
@@ -266,21 +278,24 @@ def _nonfinite(state: RunState, event: Event) -> RunState:
 
 def _test(state: RunState, event: Event) -> RunState:
     found = {name if name.startswith("test/") else f"test/{name}": x for name, x in metrics(event).items()}
-    return replace(state, metrics=_merged(state.metrics, found))
+    state = replace(state, metrics=_merged(state.metrics, found))
+    return _noted(state, event, "   ".join(words.result(name, found[name]) for name in list(found)[:3]))
 
 
 def _finished(state: RunState, event: Event) -> RunState:
-    return replace(
+    finished = replace(
         state,
         status="finished",
         seconds=first(number(event, "seconds"), default=state.seconds),
         best=_best(event.get("best")) or state.best,
         reason=text(event, "reason"),
     )
+    return _noted(finished, event, f"finished {words.plural(finished.epoch, 'epoch')}")
 
 
 def _stopped(state: RunState, event: Event) -> RunState:
-    return replace(state, status="stopped", reason=text(event, "by"), exit=integer(event, "exit"))
+    state = replace(state, status="stopped", reason=text(event, "by"), exit=integer(event, "exit"))
+    return _noted(state, event, f"saved and stopped at step {state.step:,}")
 
 
 def _failed(state: RunState, event: Event) -> RunState:
@@ -313,6 +328,16 @@ def _noted(state: RunState, event: Event, said: str, level: Level = "info") -> R
     kind = "refused" if event.get("kind") == "refused" else text(event, "event", limit=40)
     notice = Notice(seq, time, kind, said, level)
     return replace(state, notices=(*state.notices, notice)[-MAX_NOTICES:])
+
+
+def _noted_last(state: RunState, event: Event, kind: str, said: str) -> RunState:
+    """Of what comes with every epoch the last is kept: a long run would otherwise push out all that matters."""
+    kept = len(state.notices)
+    while kept and state.notices[kept - 1].kind in ("best", "checkpoint"):
+        kept -= 1
+    rest = [notice for notice in state.notices[kept:] if notice.kind != kind]
+    notice = Notice(integer(event, "seq") or 0, first(number(event, "time"), default=0.0), kind, said)
+    return replace(state, notices=(*state.notices[:kept], *rest, notice)[-MAX_NOTICES:])
 
 
 def _merged(older: Mapping[str, float], newer: Mapping[str, float]) -> dict[str, float]:

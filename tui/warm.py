@@ -1,4 +1,7 @@
-"""Imports what the next screens need while nobody waits for it, in a thread of its own.
+"""Gets ready what the next screens need while nobody waits for it, in a thread of its own.
+
+Modules are imported, then the engine is started, which takes seconds to load torch in a process of its own.
+DLTUI_WARM=0 leaves the engine for when it is needed.
 
 A module that is not there, or does not load, is met again where it is needed, with its error.
 """
@@ -7,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import threading
 
 MODULES = (
@@ -22,12 +26,21 @@ MODULES = (
 )
 
 
-def start() -> None:
-    """Begins; the interpreter may end meanwhile."""
-    threading.Thread(target=_load, name="imports", daemon=True).start()
+def start(*, engine: bool) -> None:
+    """Begins; the interpreter may end meanwhile.
+
+    Args:
+        engine: start it, too.
+    """
+    wanted = engine and os.environ.get("DLTUI_WARM", "1") != "0"
+    threading.Thread(target=_load, args=(wanted,), name="imports", daemon=True).start()
 
 
-def _load() -> None:
+def _load(engine: bool) -> None:
     for name in MODULES:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    if engine:
+        from tui.engine_client import shared
+
+        shared().warm_up()

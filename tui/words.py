@@ -45,6 +45,11 @@ def metric(value: float | None) -> str:
     return f"{value:.2e}"
 
 
+def result(name: str, value: float | None) -> str:
+    """A metric with its name: ``val/accuracy 0.9214``."""
+    return f"{name} {metric(value)}"
+
+
 def rate(value: float | None) -> str:
     """A learning rate: ``1e-3``, ``8.1e-4``."""
     if value is None:

@@ -20,7 +20,13 @@ from dlcore.run_dir import RunDir
 from dlcore.training.checkpoints import CheckpointFolder
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DLTUI_RUNS": ""}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "OMP_NUM_THREADS": "1",
+    "DLTUI_RUNS": "",
+    "DLTUI_WARM": "0",
+}
 PATIENCE = 60.0  # seconds until something that never happens is given up
 
 TOY = """

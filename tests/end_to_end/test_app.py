@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,15 @@ import pytest
 from dlcore import control, launch
 from dlcore.preset import load
 from dlcore.run_dir import RunDir
-from tests.end_to_end.processes import ENVIRONMENT, await_event, await_that, toy
+from dlcore.series import read
+from tests.end_to_end.processes import (
+    ENVIRONMENT,
+    assert_same_weights,
+    await_event,
+    await_that,
+    dltui,
+    toy,
+)
 from tests.end_to_end.terminals import SILENCE, Terminal
 from tests.tui.recorded import HOSTILE, make_run
 from tui.commands.run_files import create
@@ -262,3 +272,38 @@ def test_viewers_that_are_killed_leave_the_training_alone(terminal: MakeTerminal
     before = training.summary().step
     await_that(lambda: training.summary().step > before, "another step")
     assert training.summary().status == "running"
+
+
+@pytest.mark.slow  # a minute and a half
+@pytest.mark.timeout(900)
+def test_a_hundred_killed_viewers_do_not_change_a_training_s_numbers(
+    terminal: MakeTerminal, runs: Path, tmp_path: Path
+) -> None:
+    """They die at random moments; then the same steps are trained again with nobody watching."""
+    preset = toy(tmp_path, epochs=NEVER, more="[checkpoint]\nevery_epochs = 50\n")
+    watched = create(runs, "watched", load(preset, builders=False))
+    launch.start_detached(watched)
+    moments = random.Random(0)
+    try:
+        for _ in range(100):
+            screen = terminal()
+            screen.start("attach", "watched")
+            assert screen.program is not None
+            end = time.monotonic() + moments.uniform(0.0, 1.2)
+            while time.monotonic() < end:
+                screen.read(0.05)
+            screen.program.kill()
+            screen.wait()
+            screen.close()
+        control.send(watched, "stop")
+        steps = await_event(watched, "stopped")["step"]
+    finally:
+        launch.stop(watched, 30.0, number=signal.SIGKILL)
+    assert not watched.control_path.read_text().count("\n") > 1  # dying viewers ask for nothing
+    alone = dltui("run", preset, "--runs", runs, "--name", "alone", "--set", f"training.max_steps={steps}")
+    assert alone.returncode == 0, alone.stderr
+    unwatched = RunDir(runs / "alone")
+    assert_same_weights(watched, unwatched)
+    ours, theirs = (read(run.metrics_path, "train/loss") for run in (watched, unwatched))
+    assert ours.step.tolist() == theirs.step.tolist() and len(ours.step) == steps
+    assert ours.value.tolist() == theirs.value.tolist()

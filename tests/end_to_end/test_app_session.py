@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dlcore.run_dir import RunDir
-from tests.end_to_end.processes import await_event, await_that, checkpoints, dltui, events
+from tests.end_to_end.processes import PATIENCE, await_event, await_that, checkpoints, dltui, events
 from tests.end_to_end.terminal import Terminal
 
 DIGITS = """
@@ -133,3 +135,40 @@ def test_three_keys_and_digits_trains(tmp_path: Path, terminals: list[Terminal])
     terminals[-1].press("q")
     assert terminals[-1].wait() == 0
     assert terminals[-1].settings == terminals[-1].before
+
+
+def engine_of(terminal: Terminal) -> psutil.Process | None:
+    """The engine that the app has started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(terminal.process.pid).children():
+            if "dlcore.engine" in child.cmdline():
+                return child
+    return None
+
+
+@pytest.mark.parametrize("end", ["q", "kill"])
+def test_the_engine_is_warm_before_it_is_needed_and_goes_with_the_app(
+    end: str, tmp_path: Path, terminals: list[Terminal]
+) -> None:
+    terminals.append(Terminal(DLTUI_RUNS=str(tmp_path / "runs"), DLTUI_WARM="1"))
+    (app,) = terminals
+    app.until("n new")
+    engine = await_that(lambda: engine_of(app), "an engine")
+    assert engine.nice() > 0 or await_that(lambda: engine.nice() > 0, "an engine that gives way")
+    if end == "q":
+        app.press("q")
+        assert app.wait() == 0
+    else:
+        app.kill()
+    assert psutil.wait_procs([engine], timeout=PATIENCE)[1] == []
+
+
+def test_who_attaches_starts_no_engine(run: RunDir, terminals: list[Terminal]) -> None:
+    terminals.append(Terminal("attach", DLTUI_RUNS=str(run.path.parent), DLTUI_WARM="1"))
+    (app,) = terminals
+    app.until("● running")
+    loaded = Path(f"/proc/{app.process.pid}/maps")
+    await_that(lambda: "numpy" in loaded.read_text(), "the imports that come after the first paint")
+    app.press("?")
+    app.until("Keys")
+    assert engine_of(app) is None

@@ -111,6 +111,20 @@ async def test_a_running_run_says_where_it_is(home: Path) -> None:
             assert panel(screen, "metric").frame_title == "Accuracy"
 
 
+async def test_a_head_whose_time_has_come_waits_for_a_moment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer of no time divides by it."""
+    run = full_run(home, status="stopped")
+    async with app_on(home).run_test(size=WIDE) as pilot:
+        screen = await open_run(pilot, run)
+        waits: list[float] = []
+        monkeypatch.setattr(screen, "set_timer", lambda wait, _: waits.append(wait))
+        screen._head_time = float("-inf")
+        screen._show_head_in_time()
+        assert len(waits) == 1 and waits[0] > 0
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [

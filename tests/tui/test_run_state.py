@@ -132,6 +132,37 @@ def test_checkpoints_one_after_another_are_one_notice_and_push_nothing_out() -> 
     ]
 
 
+def test_of_what_comes_with_every_epoch_the_last_is_kept() -> None:
+    story = [event(1, "started", device="cpu", precision="fp32", monitor="val/accuracy")]
+    for number in range(1, 9):
+        story.append(epoch(2 * number, number, best=number in (1, 2, 5), val_accuracy=number / 10))
+        story.append(event(2 * number + 1, "checkpoint", step=10 * number))
+    notices = fold_all(RunState(), story).notices
+    assert [notice.text for notice in notices] == [
+        "training on cpu in fp32",
+        "best val/accuracy 0.5000 at epoch 5",
+        "checkpoint at step 80",
+    ]
+    warned = fold_all(
+        RunState(), [*story, event(90, "warning", message="slow"), event(91, "checkpoint", step=99)]
+    )
+    assert [notice.text for notice in warned.notices][2:] == [
+        "checkpoint at step 80",
+        "slow",
+        "checkpoint at step 99",
+    ]
+
+
+def test_beginning_and_end_are_told_once_each() -> None:
+    story = [*STORY, event(90, "test", metrics={"accuracy": 0.9}), event(91, "finished", reason="epochs")]
+    notices = fold_all(RunState(), story).notices
+    assert [notice.kind for notice in notices].count("started") == 1
+    assert [notice.text for notice in notices][-2:] == ["test/accuracy 0.9000", "finished 2 epochs"]
+    assert (
+        notices_of(fold_all(RunState(), story), story[-2:]) == []
+    )  # a log of the training says it otherwise
+
+
 def test_a_refused_command_changes_no_figure_and_is_answered() -> None:
     state = fold_all(RunState(), STORY[:2])
     refused = fold(state, event(3, "command", id="a1", command="lr", value=1e-4, ok=False, message="no"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui.run_state import Notice
 
 SIGNS = {"info": ("·", ""), "warning": ("▲", "warning"), "error": ("✗", "error")}
-_NOTHING = Entry("Checkpoints, warnings and answers of the worker appear here.", tone="quiet")
+_NOTHING = Entry("Best results, checkpoints, warnings and answers of the worker appear here.", tone="quiet")
 
 
 class EventsPanel(Panel):

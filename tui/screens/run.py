@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SHORT = 16  # lines below which the line at the foot is there only for what is asked
 HEAD_SECONDS = 1.0
+SOON = 0.001  # seconds; a timer of none divides by it
 NARROW = 60  # columns below which the time left gives way to the state
 WIDE = 140  # columns from which the run's name is shown with its time
 _STAMPED = re.compile(r"\d{8}-\d{6}-(?=.)")
@@ -182,7 +183,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         """Once a second: each change of a figure sends the line again."""
         wait = self._head_time + HEAD_SECONDS - time.monotonic()
         if self._head_timer is None:
-            self._head_timer = self.set_timer(max(0.0, wait), self._show_head_now)
+            self._head_timer = self.set_timer(max(SOON, wait), self._show_head_now)
 
     def _show_head_now(self) -> None:
         if self.view is not None:

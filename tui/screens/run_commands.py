@@ -16,7 +16,7 @@ from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
 from tui.pending import Outcome, Pending
-from tui.run_state import LIVE
+from tui.run_state import LIVE, ROUTINE
 from tui.screens.chores import RunChores
 from tui.screens.dialogs import Choice, Choose, Confirm, Prompt
 from tui.widgets.asked_line import AskedLine
@@ -97,7 +97,7 @@ class CommandScreen(RunChores):
             return "pending", f"{self._pending.text} · {LEAVES if self.leaving else ANSWERS}"
         state = self.run_view.state if self.run_view is not None else None
         notices = state.notices if state is not None else ()
-        news = next((notice for notice in reversed(notices) if notice.kind != "checkpoint"), None)
+        news = next((notice for notice in reversed(notices) if notice.kind not in ROUTINE), None)
         if self._said is not None and (news is None or news.seq <= self._said[0]):
             return ("done" if self._said[1].ok else "refused"), self._said[1].message
         if state is not None and state.doing:

@@ -129,6 +129,8 @@ class RunsScreen(RunChores):
         for follower in self._followers():
             follower.start()
         self.query_one(RunPreview).go_on()
+        if self._settled:
+            self.dltui.warm_up()
 
     def on_screen_suspend(self) -> None:
         """Behind another screen nothing is read."""
@@ -169,7 +171,7 @@ class RunsScreen(RunChores):
 
     def _settle(self) -> None:
         """The runs are there to see: time for what can wait, such as loading what draws curves."""
-        self.dltui.warm_up()
+        self.dltui.warm_up(engine=self.app.screen is self)
         self._preview_soon()
         if self.dltui.gauges is not None:
             from tui.device_follower import DeviceFollower
