@@ -17,6 +17,7 @@ from dlcore.data.spec import DataSpec
 from dlcore.errors import UserError
 from dlcore.fields import Count, Fraction
 from dlcore.models.blocks import dropout_layer
+from dlcore.models.tokens import token_embedding, valid_lengths
 from dlcore.registry import MODELS
 
 Cell = Callable[..., nn.RNNBase]
@@ -111,25 +112,12 @@ class Recurrent(nn.Module):
         return torch.cat([ahead, steps[:, 0, self.hidden :]], dim=1)
 
 
-def token_embedding(spec: DataSpec, embed_dim: int) -> nn.Embedding:
-    """A learned vector for each token; the padding's stays 0."""
-    if not spec.vocabulary:
-        raise UserError("token inputs need the data's vocabulary, but this data set gives none")
-    return nn.Embedding(len(spec.vocabulary), embed_dim, padding_idx=spec.pad_id)
-
-
 def step_features(spec: DataSpec) -> int:
     """Numbers in one step: a row of every channel for images, else the sequence's features."""
     if spec.input == "image":
         channels, _, width = spec.input_shape
         return channels * width
     return spec.input_shape[-1]
-
-
-def valid_lengths(ids: Tensor, pad_id: int) -> Tensor:
-    """Steps up to the last that is no padding, at least 1: (batch, time) -> (batch,)."""
-    position = torch.arange(1, ids.shape[1] + 1, device=ids.device)
-    return ((ids != pad_id) * position).amax(dim=1).clamp(min=1)
 
 
 def reverse(steps: Tensor, lengths: Tensor | None) -> Tensor:
