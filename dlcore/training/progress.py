@@ -67,13 +67,13 @@ class Progress:
     def add_losses(self, name: str, values: np.ndarray) -> None:
         """Add (steps,) losses to the epoch's mean, skipped steps left out.
 
-        Added one after another: the sum must not depend on the moments at which they were fetched.
+        Added one after another, which `accumulate` does and `sum` does not: the result must not depend on
+        the moments at which they were fetched.
         """
         sums = self.loss_sums.setdefault(name, [0.0, 0.0])
-        for value in values.tolist():
-            if math.isfinite(value):
-                sums[0] += value
-                sums[1] += 1
+        finite = values[np.isfinite(values)]
+        sums[0] = float(np.add.accumulate(np.concatenate(([sums[0]], finite)))[-1])
+        sums[1] += len(finite)
 
     def take_epoch_losses(self) -> dict[str, float]:
         """Mean of every curve over the epoch, and start anew."""

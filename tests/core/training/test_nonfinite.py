@@ -14,8 +14,9 @@ from torch import nn
 from dlcore.data.spec import TensorPart
 from dlcore.series import read
 from dlcore.training import optimizers
+from dlcore.training.divergence import LEAST_SCALE
 from dlcore.training.progress import restore
-from dlcore.training.trainer import LEAST_SCALE, Trainer
+from dlcore.training.trainer import Trainer
 from tests.core.training.small import (
     assert_same,
     events,
