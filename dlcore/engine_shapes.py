@@ -18,9 +18,9 @@ from dlcore.engine_drafts import Draft
 from dlcore.engine_specs import Known, Specs
 from dlcore.errors import UserError
 from dlcore.inspection.memory import estimate_memory
-from dlcore.inspection.mismatch import source_lines
 from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import trace_builder
+from dlcore.inspection.sources import source_lines
 from dlcore.preset_sections import Preset
 from dlcore.registry import Entry
 from dlcore.run_dir import data_folder

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import linecache
-import sysconfig
-from pathlib import Path
-from traceback import walk_tb
-from types import TracebackType
-
-import torch
-
 from dlcore.inspection.layer_needs import explain_dtype, explain_shape
+from dlcore.inspection.marks import layer_marks, operation_marks
 from dlcore.inspection.operation_needs import explain_operation
-from dlcore.inspection.operations import Operation
+from dlcore.inspection.operations import DeviceError, Operation
 from dlcore.inspection.recording import Call
-from dlcore.inspection.records import Failure, FailureKind, SourceLine, shapes_text
+from dlcore.inspection.records import Failure, FailureKind, shapes_text
+from dlcore.inspection.sources import raised_by_torch, source_lines
 
 READS_VALUES = (
     "the forward pass reads numbers out of a tensor (.item(), .tolist(), if tensor), "
     "which are known only once real data runs through it"
 )
-NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
-LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+RANGED = frozenset({"embedding", "cross_entropy", "nll_loss"})
 
 
 def describe_failure(error: Exception, call: Call | None, operation: Operation | None) -> Failure:
@@ -44,11 +37,28 @@ def describe_failure(error: Exception, call: Call | None, operation: Operation |
         message=message,
         detail=f"{type(error).__name__}: {_first_line(error)}",
         source=source_lines(error.__traceback__),
+        marks=_marks(kind, call, operation),
     )
+
+
+def _marks(kind: FailureKind, call: Call | None, operation: Operation | None) -> tuple[tuple[int, int], ...]:
+    if kind != "shape":
+        return ()
+    marks = layer_marks(call.module, call.inputs) if call and not call.calls_others else ()
+    if operation is not None and not marks:
+        return operation_marks(operation.name, operation.operands, operation.dim)
+    return marks
 
 
 def _explain(error: Exception, call: Call | None, operation: Operation | None) -> tuple[FailureKind, str]:
     detail = _first_line(error)
+    if isinstance(error, DeviceError):
+        made = operation.strangers[0] if operation and operation.strangers else None
+        where = f", made in line {made.source().line}," if made else ""
+        name = operation.name if operation else "it"
+        return "device", f"{name}: {detail}; that one{where} does not move with the model"
+    if isinstance(error, IndexError) and operation is not None and operation.name in RANGED:
+        return "range", _out_of_range(operation, detail)
     if isinstance(error, NotImplementedError | RuntimeError | TypeError) and "meta" in str(error).lower():
         return "values", READS_VALUES
     if call is not None and not call.calls_others:
@@ -62,9 +72,18 @@ def _explain(error: Exception, call: Call | None, operation: Operation | None) -
         if known and about != "dtype":
             return "shape", known
         return about, f"{operation.name} cannot work on {shapes_text(operation.operands)}: {detail}"
-    if call is not None and _raised_by_torch(error):
+    if call is not None and raised_by_torch(error):
         return about, f"{type(call.module).__name__} cannot take {shapes_text(call.inputs)}: {detail}"
     return "error", f"{type(error).__name__}: {detail}"
+
+
+def _out_of_range(operation: Operation, detail: str) -> str:
+    table = operation.operands[1].shape if len(operation.operands) > 1 else ()
+    if operation.name != "embedding" or not table:
+        return f"{operation.name} cannot work on these numbers: {detail}"
+    bounds = next((bounds for bounds in operation.bounds if bounds), None)
+    got = f"its ids go from {bounds[0]} to {bounds[1]}" if bounds else "an id lies beyond them"
+    return f"Embedding(num_embeddings={table[0]}) knows the ids 0 to {table[0] - 1}, but {got}"
 
 
 def _subject(detail: str) -> FailureKind:
@@ -74,27 +93,6 @@ def _subject(detail: str) -> FailureKind:
         return "dtype"
     about_shapes = ("size", "shape", "dimension", "dim ", "broadcast", "channels", "elements")
     return "shape" if any(word in words for word in about_shapes) else "error"
-
-
-def source_lines(traceback: TracebackType | None) -> tuple[SourceLine, ...]:
-    """The lines that were running outside of torch and this package, outermost first.
-
-    Lines of installed libraries are left out too, unless there are no others.
-    """
-    lines = []
-    for frame, number in walk_tb(traceback):
-        file = frame.f_code.co_filename
-        if not file.startswith(NOT_THE_USERS):
-            code = linecache.getline(file, number).strip()
-            lines.append(SourceLine(file, number, frame.f_code.co_name, code))
-    return tuple(line for line in lines if not line.file.startswith(LIBRARIES)) or tuple(lines)
-
-
-def _raised_by_torch(error: Exception) -> bool:
-    file = ""
-    for frame, _ in walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
-    return file.startswith(NOT_THE_USERS[0])
 
 
 def _first_line(error: Exception) -> str:

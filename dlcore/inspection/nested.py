@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from dlcore.inspection.records import TensorInfo
 
@@ -19,11 +21,18 @@ def tensor_infos(value: Any) -> tuple[TensorInfo, ...]:
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """Every tensor in nested tuples, lists and mappings, in order."""
+    """Every tensor in nested tuples, lists, mappings and dataclasses, in order.
+
+    A packed sequence is one tensor, (steps of all sequences, features).
+    """
     if isinstance(value, Tensor):
         return [value]
+    if isinstance(value, PackedSequence):
+        return [value.data]
     if isinstance(value, Mapping):
         value = value.values()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in fields(value)]
     elif not isinstance(value, list | tuple):
         return []
     return [tensor for item in value for tensor in tensors_in(item)]

@@ -6,6 +6,7 @@ mode that sees every elementary operation and counts its FLOPs, and the hooks fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from dlcore.inspection.facts import Facts
 from dlcore.inspection.nested import tensor_infos, tensors_in
 from dlcore.inspection.records import Row, TensorInfo
+from dlcore.inspection.sources import Site, running_site
 
 
 @dataclass
@@ -38,6 +41,10 @@ class Call:
     flops: int = 0
     saved_bytes: int = 0
     gradient_bytes: int = 0
+    receptive: tuple[int, ...] = ()
+    site: Site | None = None
+    given: tuple[Tensor, ...] = ()  # what it was called with, while it runs
+    facts: Facts | None = None
 
     def row(self) -> Row:
         """The call as plain data."""
@@ -54,6 +61,8 @@ class Call:
             activation_bytes=self.saved_bytes,
             gradient_bytes=self.gradient_bytes,
             reused=self.reused,
+            receptive=self.receptive,
+            source=self.site.source() if self.site else None,
         )
 
     @property
@@ -73,10 +82,16 @@ class Recorder:
 
     Args:
         owned: the tensors that stand for the model's parameters and buffers; they are no activations.
+
+    Attributes:
+        facts: what is known of the tensors beyond their shapes.
+        flops: of all calls so far.
     """
 
     model: nn.Module
     owned: Iterable[Tensor]
+    facts: Facts = field(default_factory=Facts)
+    flops: int = 0
     calls: list[Call] = field(default_factory=list)
     _open: list[Call] = field(default_factory=list)
     _called: set[nn.Module] = field(default_factory=set)
@@ -141,6 +156,8 @@ class Recorder:
             self._open[-1].calls_others = True
         call = Call(module, path, len(self._open), tensor_infos(arguments), module in self._called)
         call.gradient_bytes = _gradient_bytes(arguments)
+        call.site, call.facts = running_site(), self.facts
+        call.given = tuple(tensors_in(arguments))
         self._called.add(module)
         self.calls.append(call)
         self._open.append(call)
@@ -151,7 +168,9 @@ class Recorder:
             call = self._open.pop()
         call.outputs = tensor_infos(output)
         call.gradient_bytes += _gradient_bytes(output)
-        call.finished = True
+        if isinstance(output, Tensor):
+            call.receptive = tuple(math.ceil(view.size) for view in self.facts.field(output))
+        call.finished, call.given = True, ()
         for parameter in module.parameters(recurse=not call.calls_others):
             if id(parameter) in self._counted:
                 call.shared += parameter.numel()
@@ -160,6 +179,7 @@ class Recorder:
                 self._counted.add(id(parameter))
 
     def _add_flops(self, flops: int) -> None:
+        self.flops += flops * self._times
         if self._open:
             self._open[-1].flops += flops * self._times
 

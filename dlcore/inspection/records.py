@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Shape = tuple[int, ...]
-FailureKind = Literal["shape", "dtype", "values", "error"]
+FailureKind = Literal["shape", "dtype", "device", "range", "values", "error"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class Row:
         activation_bytes: what it keeps for the backward pass beyond what earlier rows keep; 0 in evaluation.
         gradient_bytes: of the gradients of its inputs and outputs, alive together while backward passes it.
         reused: the same module was called before.
+        receptive: how many numbers of the model's input, along each axis of an image or sequence, one number
+            of the output can see; empty where that is unknown or everything.
+        source: the line of the model's own code that called it; None for the model itself.
     """
 
     path: str
@@ -55,16 +58,56 @@ class Row:
     activation_bytes: int
     gradient_bytes: int
     reused: bool
+    receptive: Shape = ()
+    source: SourceLine | None = None
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """One call of one torch function, by the model's own code or by a layer.
+
+    Attributes:
+        path: the module that was running.
+        name: the function, such as ``conv2d`` or ``add``.
+        flops: as in `Row`.
+        source: the line of the model's own code that was running.
+    """
+
+    path: str
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    flops: int
+    source: SourceLine | None
 
 
 @dataclass(frozen=True)
 class SourceLine:
-    """A line of the model's own code."""
+    """A line of the model's own code.
+
+    Attributes:
+        place: first line, first column, last line, end column of the expression in it; columns in UTF-8
+            bytes from 0, all 0 where unknown.
+    """
 
     file: str
     line: int
     function: str
     code: str
+    place: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that works here and will hurt elsewhere.
+
+    Attributes:
+        kind: ``device`` for a tensor that would stay on the CPU, ``warning`` for what torch warns of.
+    """
+
+    kind: Literal["device", "warning"]
+    message: str
+    source: SourceLine | None
 
 
 @dataclass(frozen=True)
@@ -73,14 +116,16 @@ class Failure:
 
     Attributes:
         path, type: the innermost module that was running.
-        kind: ``shape``, ``dtype``, ``values`` (the code reads numbers that no meta tensor has) or ``error``
-            (anything else that the model's code raised).
+        kind: ``shape``, ``dtype``, ``device``, ``range`` (an id beyond a table's end), ``values`` (the code
+            reads numbers that no meta tensor has) or ``error`` (anything else that the model's code raised).
         inputs: tensors that the module was called with.
         operation: the failing torch function, such as ``cat``; empty when none had been entered.
         operands: tensors that it was called with.
         message: the reason in plain words, one line.
         detail: the exception's class and first line.
         source: lines of non-torch code that were running, outermost first; the last one is the culprit.
+        marks: the offending dimensions, each as a pair: number of the tensor, axis. Tensors are counted among
+            the operands where an operation is named, else among the inputs.
     """
 
     path: str
@@ -92,6 +137,7 @@ class Failure:
     message: str
     detail: str
     source: tuple[SourceLine, ...]
+    marks: tuple[tuple[int, int], ...] = ()
 
     @property
     def line(self) -> SourceLine | None:
@@ -112,6 +158,9 @@ class Trace:
         unused: names of parameters of modules that were never called; empty after a failure.
         mode: ``meta``, or ``real`` where the forward pass reads numbers.
         seconds: how long tracing took.
+        operations: every torch function that was called, if these were asked for.
+        tied: names of parameters that are one and the same tensor.
+        notes: what works here and will hurt elsewhere.
     """
 
     rows: tuple[Row, ...]
@@ -129,6 +178,9 @@ class Trace:
     unused: tuple[str, ...]
     mode: Literal["meta", "real"]
     seconds: float
+    operations: tuple[OperationRow, ...] = ()
+    tied: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def batch_size(self) -> int:

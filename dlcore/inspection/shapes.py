@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +21,84 @@ from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 
 from dlcore.data.spec import DataSpec
+from dlcore.inspection.facts import Bounds
 from dlcore.inspection.mismatch import describe_failure
 from dlcore.inspection.nested import map_tensors, tensor_infos
-from dlcore.inspection.operations import Operations
-from dlcore.inspection.recording import Recorder
-from dlcore.inspection.records import Failure, Row, SourceLine, TensorInfo, Trace
+from dlcore.inspection.operations import Operation, Operations
+from dlcore.inspection.recording import Call, Recorder
+from dlcore.inspection.records import Failure, Note, Row, SourceLine, TensorInfo, Trace
 
-__all__ = ["Failure", "Row", "SourceLine", "TensorInfo", "Trace", "build_on_meta", "trace", "trace_builder"]
+__all__ = [
+    "Arguments",
+    "Failure",
+    "Options",
+    "Pass",
+    "Row",
+    "SourceLine",
+    "TensorInfo",
+    "Trace",
+    "build_on_meta",
+    "trace",
+    "trace_builder",
+    "trace_builder_pass",
+    "trace_pass",
+]
 
-Inputs = DataSpec | Tensor | Sequence[Any] | Mapping[str, Any]
+
+class Arguments(NamedTuple):
+    """Positional and keyword arguments of a forward pass."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
 
 
-def trace(model: nn.Module, inputs: Inputs, *, batch_size: int = 32, training: bool = True) -> Trace:
+Inputs = DataSpec | Tensor | Arguments | Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a forward pass is traced.
+
+    Attributes:
+        training: whether the pass is one of training: dropout and batch norm act, activations are kept.
+        device: where the model is meant to run; beside ``cpu``, tensors that the code leaves there are an error.
+        operations: whether to list every torch function called.
+        bounds: what the whole numbers of each tensor that goes in lie between, in order; None where unknown.
+    """
+
+    training: bool = True
+    device: str = "cpu"
+    operations: bool = False
+    bounds: tuple[Bounds | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A traced forward pass with what only a repair needs to know of its failure.
+
+    Attributes:
+        error: what was raised.
+        call: the innermost module call that was running.
+        calls: all module calls, in the order they began.
+        operation: the torch function that raised.
+    """
+
+    model: nn.Module
+    trace: Trace
+    error: Exception | None = None
+    call: Call | None = None
+    calls: tuple[Call, ...] = ()
+    operation: Operation | None = None
+
+
+def trace(
+    model: nn.Module,
+    inputs: Inputs,
+    *,
+    batch_size: int = 32,
+    training: bool = True,
+    options: Options | None = None,
+) -> Trace:
     """One forward pass as a table; whatever the model's code raises ends up in `Trace.failure`.
 
     A pass that reads numbers (``.item()``, ``if tensor``) has no answer on meta tensors. It runs once more on
@@ -39,31 +106,58 @@ def trace(model: nn.Module, inputs: Inputs, *, batch_size: int = 32, training: b
 
     Args:
         inputs: a `DataSpec` (a batch of its samples), the shape of a float32 batch such as ``(32, 1, 28,
-            28)``, a tensor, a sequence of positional arguments, or a mapping of keyword arguments.
+            28)``, a tensor, `Arguments`, a sequence of positional ones, or a mapping of keyword ones.
         batch_size: samples in the batch; for a `DataSpec` only.
-        training: whether the pass is one of training: dropout and batch norm act, activations are kept.
+        training: as in `Options`; for calls that need no other option.
     """
+    return trace_pass(model, inputs, batch_size=batch_size, options=options or Options(training)).trace
+
+
+def trace_pass(
+    model: nn.Module, inputs: Inputs, *, batch_size: int = 32, options: Options | None = None
+) -> Pass:
+    """`trace`, with what a repair needs beside it."""
+    options = options or Options()
     args, kwargs = _arguments(inputs, batch_size)
+    if isinstance(inputs, DataSpec) and inputs.vocabulary and not options.bounds:
+        options = replace(options, bounds=((0, len(inputs.vocabulary) - 1),))
     if _is_lazy(model):  # sizes are settled by the first batch, which must not be this one
-        return _run(copy.deepcopy(model), args, kwargs, training=training, meta=_is_meta(model))
-    result = _run(model, args, kwargs, training=training, meta=True)
-    if result.failure is not None and result.failure.kind == "values" and not _is_meta(model):
-        return _run(model, args, kwargs, training=training, meta=False)
+        return _run(copy.deepcopy(model), args, kwargs, options, meta=_is_meta(model))
+    result = _run(model, args, kwargs, options, meta=True)
+    if _reads_values(result.trace) and not _is_meta(model):
+        return _run(model, args, kwargs, options, meta=False)
     return result
 
 
 def trace_builder(
-    build: Callable[[], nn.Module], inputs: Inputs, *, batch_size: int = 32, training: bool = True
+    build: Callable[[], nn.Module],
+    inputs: Inputs,
+    *,
+    batch_size: int = 32,
+    training: bool = True,
+    options: Options | None = None,
 ) -> Trace:
     """`trace` of a model that is built for it, without memory for its weights wherever that is possible.
 
     What `build` raises gets out.
     """
+    options = options or Options(training)
+    return trace_builder_pass(build, inputs, batch_size=batch_size, options=options).trace
+
+
+def trace_builder_pass(
+    build: Callable[[], nn.Module], inputs: Inputs, *, batch_size: int = 32, options: Options | None = None
+) -> Pass:
+    """`trace_builder`, with what a repair needs beside it."""
     model = build_on_meta(build)
-    result = trace(model, inputs, batch_size=batch_size, training=training)
-    if result.failure is not None and result.failure.kind == "values" and _is_meta(model):
-        return trace(build(), inputs, batch_size=batch_size, training=training)
+    result = trace_pass(model, inputs, batch_size=batch_size, options=options)
+    if _reads_values(result.trace) and _is_meta(model):
+        return trace_pass(build(), inputs, batch_size=batch_size, options=options)
     return result
+
+
+def _reads_values(result: Trace) -> bool:
+    return result.failure is not None and result.failure.kind == "values"
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
@@ -77,27 +171,36 @@ def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     return build()
 
 
-def _run(model: nn.Module, args: Any, kwargs: Any, *, training: bool, meta: bool) -> Trace:
+def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bool) -> Pass:
     """One recorded pass, on meta tensors or on real ones."""
     started = time.perf_counter()
     stand_ins = {} if _is_lazy(model) else _stand_ins(model, meta)
     device = torch.device("meta") if meta else _device(model)
-    args, kwargs = map_tensors((args, kwargs), _to_meta if meta else partial(_to_real, device=device))
     recorder = Recorder(model, stand_ins.values())
-    operations = Operations(recorder, to_meta=meta)
-    output, failure = None, None
+    args, kwargs = _placed(args, kwargs, device, options, recorder)
+    operations = Operations(
+        recorder,
+        to_meta=meta,
+        device=options.device,
+        keep_rows=options.operations,
+        outside=[tensor for tensor in _plain_attributes(model) if tensor.dim()],
+    )
+    output, error, failure = None, None, None
     with ExitStack() as stack:
-        stack.enter_context(_training_mode(model, training))
-        stack.enter_context(torch.set_grad_enabled(training))
+        said = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("always", UserWarning)
+        stack.enter_context(_training_mode(model, options.training))
+        stack.enter_context(torch.set_grad_enabled(options.training))
         # On real tensors dropout draws random numbers.
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(recorder)
         try:
             with operations:
                 output = functional_call(model, stand_ins, args, kwargs)
-        except Exception as error:
+        except Exception as raised:
+            error = raised
             failure = describe_failure(error, recorder.running(), operations.failed)
-    return Trace(
+    result = Trace(
         rows=tuple(call.row() for call in recorder.calls if call.is_worth_a_row),
         failure=failure,
         inputs=tensor_infos((args, kwargs)),
@@ -108,7 +211,48 @@ def _run(model: nn.Module, args: Any, kwargs: Any, *, training: bool, meta: bool
         unused=() if failure else tuple(recorder.unused(stand_ins)),
         mode="meta" if meta else "real",
         seconds=time.perf_counter() - started,
+        operations=tuple(operations.rows),
+        tied=_tied(model),
+        notes=(*operations.notes.values(), *_told_by_torch(said)),
     )
+    operation = (
+        operations.failed if error and operations.failed and operations.failed.error is error else None
+    )
+    return Pass(model, result, error, recorder.running(), tuple(recorder.calls), operation)
+
+
+def _plain_attributes(model: nn.Module) -> list[Tensor]:
+    """Tensors that modules hold as neither parameter nor buffer."""
+    return [
+        value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)
+    ]
+
+
+def _placed(args: Any, kwargs: Any, device: torch.device, options: Options, recorder: Recorder) -> Any:
+    """The arguments on the device of the pass, with what is known of their numbers."""
+    bounds = iter(options.bounds)
+
+    def place(tensor: Tensor) -> Tensor:
+        told = next(bounds, None) or (None if tensor.is_meta else recorder.facts.bounds(tensor))
+        placed = _to_meta(tensor) if device.type == "meta" else _to_real(tensor, device, told)
+        recorder.facts.set_bounds(placed, told)
+        return placed
+
+    return map_tensors((args, kwargs), place)
+
+
+def _told_by_torch(said: Sequence[warnings.WarningMessage]) -> list[Note]:
+    """Warnings about sizes, which are mistakes that happen to run."""
+    texts = dict.fromkeys(" ".join(str(each.message).split()) for each in said)
+    return [Note("warning", text[:300], None) for text in texts if "size" in text and "broadcast" in text]
+
+
+def _tied(model: nn.Module) -> tuple[tuple[str, ...], ...]:
+    """Groups of names that share one parameter."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return tuple(tuple(group) for group in names.values() if len(group) > 1)
 
 
 def _weights(model: nn.Module) -> dict[str, int]:
@@ -149,6 +293,8 @@ def _arguments(inputs: Inputs, batch_size: int) -> tuple[tuple[Any, ...], dict[s
     if isinstance(inputs, DataSpec):
         dtype = getattr(torch, inputs.input_dtype)
         return (torch.empty(batch_size, *inputs.input_shape, dtype=dtype, device="meta"),), {}
+    if isinstance(inputs, Arguments):
+        return inputs.args, dict(inputs.kwargs)
     if isinstance(inputs, Tensor):
         return (inputs,), {}
     if isinstance(inputs, Mapping):
@@ -162,12 +308,14 @@ def _to_meta(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
-def _to_real(tensor: Tensor, device: torch.device) -> Tensor:
-    """Random numbers, or zeros for ids, in the place of a meta tensor."""
+def _to_real(tensor: Tensor, device: torch.device, bounds: Bounds | None) -> Tensor:
+    """Random numbers in the place of a meta tensor; for ids the largest allowed one, for lengths 1."""
     if not tensor.is_meta:
         return tensor.to(device)
-    make = torch.randn if tensor.is_floating_point() else torch.zeros
-    return make(tensor.shape, dtype=tensor.dtype, device=device)
+    if tensor.is_floating_point():
+        return torch.randn(tensor.shape, dtype=tensor.dtype, device=device)
+    number = bounds[1] if bounds else int(tensor.dim() == 1)
+    return torch.full(tensor.shape, number, dtype=tensor.dtype, device=device)
 
 
 def _device(model: nn.Module) -> torch.device:

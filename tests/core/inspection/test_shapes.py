@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcore.data.spec import DataSpec
-from dlcore.inspection.shapes import Row, Trace, build_on_meta, trace, trace_builder
+from dlcore.inspection.shapes import Options, Row, Trace, build_on_meta, trace, trace_builder
 from dlcore.registry import MODELS
 
 MNIST = DataSpec("image", (1, 28, 28), "class", 10)
@@ -37,13 +37,14 @@ def real_batch(spec: DataSpec, batch_size: int) -> Tensor:
     return torch.randn(batch_size, *spec.input_shape)
 
 
-def real_outputs(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
-    """Output shape of every layer in a real forward pass."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def real_outputs(model: nn.Module, inputs: Tensor) -> dict[str, list[tuple[int, ...]]]:
+    """Output shapes of every layer in a real forward pass, call by call."""
+    shapes: dict[str, list[tuple[int, ...]]] = {}
     for path, module in model.named_modules():
 
         def keep(module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
-            shapes[path] = tuple((output[0] if isinstance(output, tuple) else output).shape)
+            first = output[0] if isinstance(output, tuple) else output
+            shapes.setdefault(path, []).append(tuple(first.shape))
 
         module.register_forward_hook(keep)
     model(inputs)
@@ -56,9 +57,9 @@ def test_rows_agree_with_a_real_forward_pass(name: str, spec: DataSpec) -> None:
     result = trace(model, spec, batch_size=3)
     assert result.failure is None
     expected = real_outputs(model, real_batch(spec, 3))
-    assert result.outputs[0].shape == expected[""]
+    assert result.outputs[0].shape == expected[""][0]
     for row in result.rows:
-        assert row.outputs[0].shape == expected[row.path], row.path
+        assert row.outputs[0].shape == expected[row.path].pop(0), row.path
     assert {row.path for row in result.rows} >= {
         path for path, module in model.named_modules() if not any(module.children()) and path in expected
     } - {path for path, module in model.named_modules() if isinstance(module, nn.Identity)}
@@ -75,12 +76,11 @@ def test_parameters_add_up_to_the_models(name: str, spec: DataSpec) -> None:
 
 @pytest.mark.parametrize(("name", "spec"), CASES)
 def test_saved_activations_are_those_of_a_real_forward_pass(name: str, spec: DataSpec) -> None:
-    model, inputs = (
-        MODELS.build(name, spec).double(),
-        real_batch(spec, 3),
-    )  # double: the CPU has no fused LSTM for it
-    inputs = inputs.double() if inputs.is_floating_point() else inputs
-    result = trace(model, inputs)
+    model, inputs = MODELS.build(name, spec), real_batch(spec, 3)
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        model = model.double()  # the CPU has no fused LSTM for it
+        inputs = inputs.double() if inputs.is_floating_point() else inputs
+    result = trace(model, inputs, options=Options(operations=True))
     saved: dict[int, Any] = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
     saved |= {b.untyped_storage()._cdata: b.untyped_storage() for b in model.buffers()}
     own = sum(storage.nbytes() for storage in saved.values())
@@ -91,7 +91,11 @@ def test_saved_activations_are_those_of_a_real_forward_pass(name: str, spec: Dat
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(inputs)
-    assert result.activation_bytes == sum(storage.nbytes() for storage in saved.values()) - own
+    expected = sum(storage.nbytes() for storage in saved.values()) - own
+    fused = any(operation.name == "scaled_dot_product_attention" for operation in result.operations)
+    assert result.activation_bytes == pytest.approx(
+        expected, rel=0.02 if fused else 0
+    )  # each device has its own
 
 
 def test_flops_of_convolution_and_linear_are_the_formulas() -> None:

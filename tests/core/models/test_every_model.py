@@ -50,7 +50,9 @@ def answers_of(model: nn.Module, batch: Tensor) -> Tensor:
     outputs = model(batch)
     if isinstance(outputs, Tensor):
         return outputs
-    return torch.cat([output.flatten(1) if output.dim() > 1 else output[:, None] for output in outputs], dim=1)
+    return torch.cat(
+        [output.flatten(1) if output.dim() > 1 else output[:, None] for output in outputs], dim=1
+    )
 
 
 def output_shape(entry_name: str, spec: DataSpec) -> tuple[int, ...] | None:
