@@ -302,3 +302,21 @@ def test_a_clock_set_back_is_drawn_in_order() -> None:
 def test_no_points_are_no_chart() -> None:
     assert Plot().draw([], VIEW) is None
     assert Plot().draw([series([])], VIEW) is None
+
+
+@given(
+    labels=st.lists(
+        st.tuples(st.integers(0, 79), st.text("0123456789,", min_size=1, max_size=12)), max_size=12
+    )
+)
+def test_labels_stand_below_their_ticks_and_never_touch(labels: list[tuple[int, str]]) -> None:
+    from tui.widgets import chart_frame
+
+    labels.sort()
+    ticks, names = [tick for tick, _ in labels], [name for _, name in labels]
+    placed = chart_frame.places(ticks, names, 80)
+    spans = [(start, start + len(names[number])) for number, start in placed.items()]
+    assert all(start <= ticks[number] < start + len(names[number]) for number, start in placed.items())
+    assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(0 <= start and end <= 80 for start, end in spans)
+    assert not labels or placed

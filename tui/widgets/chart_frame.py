@@ -52,6 +52,24 @@ def cell(at: float, limits: Limits, cells: int) -> int:
     return cells - 1 if place == cells else place
 
 
+def places(ticks: Sequence[int], names: Sequence[str], columns: int) -> dict[int, int]:
+    """Where labels of x begin, by their number: their first words centred below their ticks, or aside where they would touch.
+
+    A label that cannot stay below its tick is left out. plotext places labels, too, but chooses between
+    equally good places by the order of a set, so that a picture differs from process to process.
+
+    Args:
+        ticks: columns, rising.
+        columns: of the whole chart.
+    """
+    found, free = {}, 0
+    for number, (tick, name) in enumerate(zip(ticks, names, strict=True)):
+        start = min(max(tick - (len(name.split(" ")[0]) - 1) // 2, free), columns - len(name))
+        if free <= start <= tick < start + len(name):
+            found[number], free = start, start + len(name) + 1
+    return found
+
+
 def draw(
     columns: int, rows: int, x: Limits, y: Limits, x_ticks: Sequence[Tick], y_ticks: Sequence[Tick], unit: str
 ) -> Frame:
@@ -77,12 +95,20 @@ def draw(
     plotext.ylim(0, height - 1)
     labels = [tick.label.rjust(left - 1) for tick in y_ticks]
     plotext.yticks([cell(tick.at, y, height) for tick in y_ticks], labels)
-    names = [tick.label for tick in x_ticks]
-    if unit and len(names) > 1 and len(names[-1]) + len(unit) + 1 < width // len(names):
-        names[-1] += f" {unit}"
-    plotext.xticks([cell(tick.at, x, width) for tick in x_ticks], names)
+    in_sight = [tick for tick in x_ticks if x.low <= tick.at <= x.high]
+    at = [cell(tick.at, x, width) for tick in in_sight]
+    names = [tick.label for tick in in_sight]
+    placed = places([left + column for column in at], names, columns)
+    if unit and len(names) > 1:
+        with_unit = [*names[:-1], f"{names[-1]} {unit}"]
+        also_placed = places([left + column for column in at], with_unit, columns)
+        if also_placed.keys() == placed.keys():
+            names, placed = with_unit, also_placed
+    plotext.xticks([at[number] for number in placed], [" "] * len(placed))
     text = plotext.uncolorize(plotext.build())
     plotext.clear_figure()
     lines = [line.ljust(columns)[:columns] for line in text.split("\n")[:rows]]
     codes = np.array([[ord(sign) for sign in line] for line in lines], np.uint32)
+    for number, start in placed.items():
+        codes[-1, start : start + len(names[number])] = [ord(sign) for sign in names[number]]
     return Frame(codes, left, width, height)
