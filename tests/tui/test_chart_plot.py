@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -317,6 +318,6 @@ def test_labels_stand_below_their_ticks_and_never_touch(labels: list[tuple[int, 
     placed = chart_frame.places(ticks, names, 80)
     spans = [(start, start + len(names[number])) for number, start in placed.items()]
     assert all(start <= ticks[number] < start + len(names[number]) for number, start in placed.items())
-    assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
-    assert all(0 <= start and end <= 80 for start, end in spans)
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+    assert all(start >= 0 and end <= 80 for start, end in spans)
     assert not labels or placed

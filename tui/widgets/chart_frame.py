@@ -53,7 +53,7 @@ def cell(at: float, limits: Limits, cells: int) -> int:
 
 
 def places(ticks: Sequence[int], names: Sequence[str], columns: int) -> dict[int, int]:
-    """Where labels of x begin, by their number: their first words centred below their ticks, or aside where they would touch.
+    """Where labels of x begin, by their number: numbers centred below their ticks, aside where they touch.
 
     A label that cannot stay below its tick is left out. plotext places labels, too, but chooses between
     equally good places by the order of a set, so that a picture differs from process to process.
