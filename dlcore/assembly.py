@@ -6,8 +6,9 @@ The only place, with `worker` and `engine`, that knows all of them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,49 @@ from torch import nn
 
 from dlcore.data.spec import Data, DataContext, DataSpec
 from dlcore.errors import UserError
+from dlcore.model_options import StartingPoint
 from dlcore.preset import Named, Preset
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Entry, Registry
-from dlcore.run_dir import data_folder
+from dlcore.run_dir import data_folder, runs_folder
+from dlcore.training.freezing import Freezing, apply_rates, rates_of
 from dlcore.training.schedules import Schedule
 from dlcore.training.task import Task
+from dlcore.training.weight_mapping import Loaded, load_into
+from dlcore.training.weight_sources import read_weights
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a preset names, built. ``choices`` says why each automatic choice was made."""
+    """What a preset names, built.
+
+    Attributes:
+        choices: why each automatic choice was made.
+        weights: what was loaded into the model, if anything.
+        freezing: which layers do not learn when, if any.
+        rates: parameters that learn at a share of the learning rate.
+    """
 
     data: Data
     model: nn.Module
     task: Task
     choices: dict[str, str]
+    weights: Loaded | None = None
+    freezing: Freezing | None = None
+    rates: Mapping[nn.Parameter, float] = field(default_factory=dict)
 
 
-def build(preset: Preset, report: Callable[[str], None]) -> Parts:
+def build(
+    preset: Preset,
+    report: Callable[[str], None],
+    *,
+    runs: Path | None = None,
+    loaded: Loaded | None = None,
+) -> Parts:
     """Load the data and build the network and its task, on the CPU, from the preset's seed.
+
+    Args:
+        runs: where ``model.weights = "run:NAME"`` looks for runs; None: in the usual folder.
+        loaded: what was loaded when this run began: a checkpoint holds it now, it is not read again.
 
     Raises:
         UserError: the data cannot be had, or the parts do not fit together.
@@ -46,13 +71,35 @@ def build(preset: Preset, report: Callable[[str], None]) -> Parts:
     require_fit(MODELS.entry(preset.model.name, preset.base), data.spec)
     seed_everything(preset.training.seed)  # the first weights must not depend on how the data was loaded
     model = _build(MODELS, preset.model, preset, data.spec)
+    start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
+    choices = {"task": f"{task_name} ({reason})"}
+    if start.weights and loaded is None:
+        source, tensors = read_weights(start.weights, model, context, runs or runs_folder())
+        loaded = load_into(model, tensors, source)
+    if loaded is not None:
+        choices["weights"] = loaded.sentence()
+    names = loaded.loaded.keys() if loaded is not None else ()
+    freezing = None
+    if start.freeze or start.freeze_epochs:
+        freezing = Freezing(model, start.freeze, start.freeze_epochs, names)
+        freezing.start_epoch(0)
     task = _build(TASKS, Named(name=task_name, options=preset.task.options), preset, model, data.spec)
-    return Parts(data, model, task, {"task": f"{task_name} ({reason})"})
+    return Parts(data, model, task, choices, loaded, freezing, rates_of(model, start.rates or {}, names))
 
 
-def build_optimizers(preset: Preset, task: Task) -> dict[str, torch.optim.Optimizer]:
-    """One optimizer a phase, by the phase's name."""
-    return {phase.name: _build(OPTIMIZERS, preset.optimizer, preset, phase.modules) for phase in task.phases}
+def build_optimizers(
+    preset: Preset, task: Task, rates: Mapping[nn.Parameter, float] | None = None
+) -> dict[str, torch.optim.Optimizer]:
+    """One optimizer a phase, by the phase's name.
+
+    Args:
+        rates: parameters that learn at a share of the learning rate, see `Parts.rates`.
+    """
+    optimizers = {p.name: _build(OPTIMIZERS, preset.optimizer, preset, p.modules) for p in task.phases}
+    if rates:
+        for optimizer in optimizers.values():
+            apply_rates(optimizer, rates)
+    return optimizers
 
 
 def build_schedule(preset: Preset) -> Schedule:
@@ -68,9 +115,10 @@ def choose_task(preset: Preset, spec: DataSpec) -> tuple[str, str]:
         UserError: the named task does not fit the data's target.
     """
     named = preset.task.name
-    own = MODELS.entry(preset.model.name, preset.base).tags.get("task")
+    makers = (MODELS.entry(preset.model.name, preset.base), DATA.entry(preset.data.name, preset.base))
+    own = next((entry for entry in makers if "task" in entry.tags), None)
     if named == "auto" and own:
-        named, reason = str(own), f"model '{preset.model.name}' is made for it"
+        named, reason = str(own.tags["task"]), f"{own.kind} '{own.name}' is made for it"
     elif named == "auto":
         fitting = [entry.name for entry in TASKS.entries() if spec.target in entry.targets]
         if not fitting:

@@ -19,8 +19,9 @@ def check(preset: Preset) -> dict[str, Any]:
 
     Returns:
         Plain data: ``data`` (kinds, shapes and sample counts), ``layers`` and totals of the trace, ``failure``
-        (null when a batch goes through), ``memory`` in bytes of one training step, ``loss`` of the first batch
-        before training, ``device``, ``precision``, ``steps_per_epoch`` and ``notes``.
+        (null when a batch goes through), ``weights`` (what was loaded, what not and why; null for a random start),
+        ``memory`` in bytes of one training step, ``loss`` of the first batch before training, ``device``,
+        ``precision``, ``steps_per_epoch`` and ``notes``.
 
     Raises:
         UserError: the data cannot be had, or the parts do not fit together.
@@ -66,6 +67,7 @@ def check(preset: Preset) -> dict[str, Any]:
             "test": len(data.test) if data.test is not None else 0,
         },
         "layers": [assembly.plain(row) for row in table.to_dict()["rows"]],
+        "weights": None if parts.weights is None else parts.weights.to_dict(),
         "failure": assembly.plain(table.to_dict()["failure"]),
         "parameters": table.parameters,
         "trainable_parameters": table.trainable_parameters,

@@ -7,6 +7,7 @@ central list is edited. Its signature and docstring are all there is to know abo
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlcore.errors import UserError
+from dlcore.model_options import StartingPoint
 from dlcore.problems import Problem, nearest, show
 from dlcore.schema import Field, Schema
 from dlcore.signatures import SchemaError, own_doc, read_schema
@@ -36,6 +38,7 @@ class Entry:
         inputs: kinds of input it takes (`data.spec.InputKind`); empty for any.
         targets: kinds of target it serves (`data.spec.TargetKind`); empty for any.
         tags: whatever else was said at registration.
+        common: options that every builder of the kind has besides its own, as a class of them.
     """
 
     kind: str
@@ -45,6 +48,7 @@ class Entry:
     inputs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     tags: Mapping[str, Any] = field(default_factory=dict)
+    common: type[Any] | None = None
 
     @cached_property
     def doc(self) -> str:
@@ -60,9 +64,15 @@ class Entry:
     def schema(self) -> Schema:
         """The options; read at the first use, about 0.5 ms each."""
         try:
-            return read_schema(self.builder)
+            own = read_schema(self.builder)
         except SchemaError as error:
             raise SchemaError(f"{self.kind} '{self.name}': {error}") from error
+        taken = [name for name in own.adapters if name in self._common_names]
+        if taken:
+            raise SchemaError(
+                f"{self.kind} '{self.name}': its option '{taken[0]}' has the name of one that every {self.kind} has"
+            )
+        return own if self.common is None else own.with_more(read_schema(self.common))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -84,10 +94,26 @@ class Entry:
         Raises:
             UserError: one line a wrong option.
         """
+        return self.builder(*args, **self._checked(options, common=False))
+
+    def common_options(self, options: Mapping[str, Any]) -> Any:
+        """What ``options`` say of the ones that every builder of the kind has.
+
+        Raises:
+            UserError: one line a wrong option.
+        """
+        assert self.common is not None, f"a {self.kind} has options of its own only"
+        return self.common(**self._checked(options, common=True))
+
+    @property
+    def _common_names(self) -> tuple[str, ...]:
+        return () if self.common is None else tuple(inspect.signature(self.common).parameters)
+
+    def _checked(self, options: Mapping[str, Any], *, common: bool) -> dict[str, Any]:
         values, problems = self.schema.check(options)
         if problems:
             raise UserError([f"{self.kind} '{self.name}': {problem}" for problem in problems])
-        return self.builder(*args, **values)
+        return {name: value for name, value in values.items() if (name in self._common_names) == common}
 
 
 class Registry:
@@ -96,11 +122,13 @@ class Registry:
     Args:
         kind: what a builder makes, as messages call it: ``model``.
         package: a package, all of whose modules are imported, or a single module.
+        common: options that every builder has besides its own: a class whose keyword arguments they are.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, common: type[Any] | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.common = common
         self._entries: dict[str, Entry] = {}
         self._discovered = False
         self._discovering = threading.RLock()
@@ -121,7 +149,9 @@ class Registry:
         """
 
         def add(builder: Builder) -> Builder:
-            entry = Entry(self.kind, name or builder.__name__, builder, group, inputs, targets, tags)
+            entry = Entry(
+                self.kind, name or builder.__name__, builder, group, inputs, targets, tags, self.common
+            )
             taken = self._entries.get(entry.name)
             if taken is not None and not _is_reload(taken.builder, builder):
                 places = f"{taken.builder.__module__} and {builder.__module__}"
@@ -166,7 +196,7 @@ class Registry:
         return self.entry(name).build(*args, **kwargs)
 
     def _user_entry(self, name: str, base: Path | None) -> Entry:
-        entry = Entry(self.kind, name, load_user_builder(name, base))
+        entry = Entry(self.kind, name, load_user_builder(name, base), common=self.common)
         try:
             entry.schema  # noqa: B018  (read now: what is wrong with it is the user's to mend)
         except SchemaError as error:
@@ -188,7 +218,7 @@ def _is_reload(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
     return old.__module__ == new.__module__ and new.__module__.startswith(PREFIX)
 
 
-MODELS = Registry("model", "dlcore.models")
+MODELS = Registry("model", "dlcore.models", common=StartingPoint)
 DATA = Registry("data", "dlcore.data")
 TASKS = Registry("task", "dlcore.tasks")
 OPTIMIZERS = Registry("optimizer", "dlcore.training.optimizers")

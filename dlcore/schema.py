@@ -83,6 +83,10 @@ class Schema:
                 plain[field.name] = copy.deepcopy(field.default)
         return plain
 
+    def with_more(self, other: Schema) -> Schema:
+        """These options and, after them, the other's."""
+        return Schema(self.fields + other.fields, {**self.adapters, **other.adapters}, self.positional)
+
     def _unknown(self, name: str) -> str:
         if name in self.positional:
             return f"is not an option, because '{name}' comes before the * in the builder's signature"

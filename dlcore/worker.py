@@ -46,10 +46,12 @@ from dlcore.training.rematerialise import rematerialise_blocks
 from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
 from dlcore.training.trainer import Trainer
 from dlcore.training.trouble import is_out_of_memory
+from dlcore.training.weight_mapping import Loaded
 
 EPOCH_FACTS = ("epoch", "step", "metrics", "seconds", "samples_per_second", "lr", "best")
 HELD = 3
 BAD_INPUT = 2
+TOLD = 50  # tensors named in the event about weights
 
 
 class Worker:
@@ -78,7 +80,7 @@ class Worker:
         precision, precision_reason = choose_precision(training.precision, self.device)
         set_up_backends(training, self.device)
         self.recorder.state(force=True, status="starting", device=str(self.device))
-        parts = assembly.build(preset, self._report)
+        parts = assembly.build(preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before())
         self.parts, self.spec = parts, parts.data.spec
         self.choices = parts.choices | {
             "device": f"{self.device} ({device_reason})",
@@ -111,7 +113,7 @@ class Worker:
             task,
             self._batches(self.parts.data.train, train=True),
             self._batches(self.parts.data.val, train=False),
-            assembly.build_optimizers(preset, task),
+            assembly.build_optimizers(preset, task, self.parts.rates),
             assembly.build_schedule(preset),
             training=training,
             checkpoint=preset.checkpoint,
@@ -124,6 +126,7 @@ class Worker:
             inspect=self._inspect,
             inspect_every=preset.inspection.every_epochs,
             remember=self._remember,
+            freezing=self.parts.freezing,
         )
 
     def _batches(self, part: Part, *, train: bool) -> Batches:
@@ -186,6 +189,8 @@ class Worker:
             fingerprint=fingerprint(self.device),
         )
         self.recorder.state(force=True, status="running", parameters=parameters, epochs=training.epochs)
+        if self.parts.weights is not None and not trainer.progress.step:
+            self._tell_weights(self.parts.weights)
         outcome = trainer.fit()
         if outcome.exit_code == 0 and not self.folder.all():
             outcome = Outcome(
@@ -274,14 +279,31 @@ class Worker:
     def _few(self, batches: Batches) -> Batch:
         return Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))
 
+    def _loaded_before(self) -> Loaded | None:
+        """What was loaded when this run began, provided that a checkpoint holds what became of it."""
+        if not isinstance(self.about.get("weights"), dict) or self.folder.newest() is None:
+            return None
+        try:
+            return Loaded.from_dict(self.about["weights"])
+        except (KeyError, TypeError, ValueError):  # damaged: read them again
+            return None
+
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""
         facts = {
             "spec": self.spec.to_dict(),
             "fingerprint": fingerprint(self.device),
             "choices": self.choices,
+            "weights": None if self.parts.weights is None else self.parts.weights.to_dict(),
         }
         self.run.update_json("run.json", facts)
+
+    def _tell_weights(self, loaded: Loaded) -> None:
+        """What the model starts from, as an event with everything that was not loaded, and why."""
+        print(f"weights: {loaded.sentence()}", flush=True)
+        left = {name: dict(list(getattr(loaded, name).items())[:TOLD]) for name in ("new", "unused")}
+        facts = {"source": loaded.source, "message": loaded.sentence(), "loaded": len(loaded.loaded)}
+        self.recorder.event("weights", **facts, **left)
 
     def _remember(self, training: Training) -> None:
         self.preset = self.preset.model_copy(update={"training": training})

@@ -313,6 +313,7 @@ _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "command": _command,
     "paused": lambda state, event: _noted(replace(state, status="paused"), event, "paused"),
     "continued": lambda state, event: _noted(replace(state, status="running"), event, "continued"),
+    "weights": lambda state, event: _noted(state, event, f"weights: {text(event, 'message')}"),
     "progress": _doing,
     "warning": _warning,
     "nonfinite": _nonfinite,

@@ -9,37 +9,48 @@ import torch
 
 from dlcore.data.augment import AugmentName
 from dlcore.data.build import Classes, Pictures, Values, images, vectors
+from dlcore.data.classes import keep_classes
 from dlcore.data.spec import Data, DataContext
-from dlcore.data.splits import split
-from dlcore.errors import UserError
-from dlcore.fields import Fraction
-from dlcore.problems import unknown
+from dlcore.data.splits import limited, split
+from dlcore.fields import CountOrZero, Fraction
 from dlcore.registry import DATA
 
 
-@DATA.register(group="bundled", input="image", target="class", shape=(1, 8, 8), outputs=10)
+@DATA.register(group="bundled", input="image", target="class or binary", shape=(1, 8, 8), outputs=10)
 def digits(
-    context: DataContext, *, val: Fraction = 0.1, test: Fraction = 0.2, augment: AugmentName = "none"
+    context: DataContext,
+    *,
+    classes: tuple[str, ...] = (),
+    val: Fraction = 0.1,
+    test: Fraction = 0.2,
+    limit: CountOrZero = 0,
+    augment: AugmentName = "none",
 ) -> Data:
     """Handwritten digits: 1,797 grey images of 8 by 8 pixels in 10 classes.
 
     Args:
+        classes: keep these digits only, such as ["0", "1"]; empty for all.
         val: share of all images held back to watch the training.
         test: share of all images held back for the final figure.
+        limit: train on only so many images; 0 for all.
         augment: random change of training images, new each epoch.
     """
     bunch = _load("load_digits")
-    pixels = torch.from_numpy(bunch.images.astype(np.uint8))[:, None]  # (samples, 1, 8, 8) in 0..16
-    codes = torch.from_numpy(bunch.target.astype(np.int64))
-    parts = split(len(codes), val=val, test=test, seed=context.seed, labels=bunch.target)
+    kept = keep_classes(classes, [str(name) for name in bunch.target_names])
+    rows = kept.rows(bunch.target)
+    pixels = torch.from_numpy(bunch.images[rows].astype(np.uint8))[:, None]  # (samples, 1, 8, 8) in 0..16
+    codes = kept.renumbered(bunch.target[rows])
+    parts = split(len(codes), val=val, test=test, seed=context.seed, labels=codes)
+    parts = parts._replace(train=limited(parts.train, limit, seed=context.seed, labels=codes))
+    targets = torch.from_numpy(codes)
     train, val_part, test_part = (
-        Pictures(pixels[rows], codes[rows]) for rows in map(torch.from_numpy, parts)
+        Pictures(pixels[rows], targets[rows]) for rows in map(torch.from_numpy, parts)
     )
     return images(
         train,
         val_part,
         test_part if len(test_part.codes) else None,
-        class_names=[str(name) for name in bunch.target_names],
+        class_names=kept.names,
         augment=augment,
         scale=16.0,
     )
@@ -57,15 +68,9 @@ def iris(
         test: share of all flowers held back for the final figure.
     """
     bunch = _load("load_iris")
-    known = [str(name) for name in bunch.target_names]
-    for name in classes:
-        if name not in known:
-            raise UserError(f"data.classes: {unknown('species', name, known)}")
-    kept = [code for code, name in enumerate(known) if not classes or name in classes]
-    if len(kept) < 2:
-        raise UserError(f"data.classes: must name at least 2 species of {', '.join(known)}")
-    rows = np.isin(bunch.target, kept)
-    answers = Classes(np.searchsorted(kept, bunch.target[rows]), tuple(known[code] for code in kept))
+    kept = keep_classes(classes, [str(name) for name in bunch.target_names], word="species")
+    rows = kept.rows(bunch.target)
+    answers = Classes(kept.renumbered(bunch.target[rows]), kept.names)
     return vectors(
         bunch.data[rows], answers, names=bunch.feature_names, val=val, test=test, seed=context.seed
     )

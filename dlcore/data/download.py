@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from dlcore.errors import UserError
 
@@ -43,12 +44,21 @@ def no_downloads() -> Iterator[None]:
         _refused.reset(token)
 
 
-def download(urls: Sequence[str], path: Path, *, md5: str, report: Callable[[str], None]) -> None:
+def download(
+    urls: Sequence[str],
+    path: Path,
+    *,
+    md5: str = "",
+    sha256: str = "",
+    report: Callable[[str], None],
+    most: int = MAX_BYTES,
+) -> None:
     """Put the file that ``urls`` all offer at ``path``.
 
     Args:
-        md5: of the whole file, in hexadecimal.
+        md5, sha256: of the whole file, or its beginning, in hexadecimal; one of them.
         report: is told about progress, at most twice a second.
+        most: bytes; more is not taken.
 
     Raises:
         DownloadError: no mirror answered, or what came was not the file.
@@ -69,7 +79,10 @@ def download(urls: Sequence[str], path: Path, *, md5: str, report: Callable[[str
         with os.fdopen(handle, "wb") as file:
             for url in urls:
                 try:
-                    _fetch(url, file.fileno(), path.name, md5, report)
+                    digest = hashlib.sha256() if sha256 else hashlib.md5(usedforsecurity=False)
+                    _fetch(url, file.fileno(), path.name, digest, most, report)
+                    if not (sha256 or md5) or not digest.hexdigest().startswith(sha256 or md5):
+                        raise DownloadError("what came is not the expected file")
                 except (OSError, http.client.HTTPException, DownloadError) as error:
                     if isinstance(error, OSError) and _is_local(error):
                         raise UserError(f"{path} cannot be written: {error.strerror}") from None
@@ -87,25 +100,22 @@ def _is_local(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-def _fetch(url: str, target: int, name: str, md5: str, report: Callable[[str], None]) -> None:
+def _fetch(url: str, target: int, name: str, digest: Any, most: int, report: Callable[[str], None]) -> None:
     os.ftruncate(target, 0)
     os.lseek(target, 0, os.SEEK_SET)
-    digest = hashlib.md5(usedforsecurity=False)
     done, shown = 0, -REPORT_SECONDS
     request = urllib.request.Request(url, headers={"User-Agent": "dltui"})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         total = int(answer.headers.get("Content-Length") or 0)
         while chunk := answer.read(CHUNK):
             done += len(chunk)
-            if done > MAX_BYTES:
+            if done > most:
                 raise DownloadError("sends more than it should")
             digest.update(chunk)
             os.write(target, chunk)
             if time.monotonic() - shown >= REPORT_SECONDS:
                 shown = time.monotonic()
                 report(f"downloading {name}: {_progress(done, total)}")
-    if digest.hexdigest() != md5:
-        raise DownloadError("what came is not the expected file")
     report(f"downloaded {name}: {done / 1e6:.1f} MB")
 
 

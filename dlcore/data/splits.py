@@ -75,6 +75,13 @@ def hold_out(
     return np.setdiff1d(positions, taken, assume_unique=True), np.sort(taken)
 
 
+def limited(rows: Indices, limit: int, *, seed: int, labels: NDArray[Any] | None = None) -> Indices:
+    """``limit`` of the rows, in each class's proportion; all of them where it is 0 or there are no more."""
+    if not 0 < limit < len(rows):
+        return rows
+    return hold_out(rows, limit, seed=derived_seed(seed, "limit"), labels=labels)[1]
+
+
 def _size(count: int, share: float) -> int:
     return max(1, round(count * share)) if share > 0 else 0
 

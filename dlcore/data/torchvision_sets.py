@@ -20,9 +20,8 @@ from dlcore.data.build import Pictures, images
 from dlcore.data.cifar_files import pictures, read_files, unpack
 from dlcore.data.download import DownloadError, download
 from dlcore.data.idx import read_idx
-from dlcore.data.seeding import derived_seed
 from dlcore.data.spec import Data, DataContext
-from dlcore.data.splits import hold_out, split
+from dlcore.data.splits import limited, split
 from dlcore.errors import UserError
 from dlcore.fields import CountOrZero, Fraction
 from dlcore.registry import DATA
@@ -116,9 +115,7 @@ def _data(
 ) -> Data:
     pixels, codes = train
     parts = split(len(codes), val=val, seed=context.seed, labels=codes)
-    rows = parts.train
-    if 0 < limit < len(rows):
-        rows = hold_out(rows, limit, seed=derived_seed(context.seed, "limit"), labels=codes)[1]
+    rows = limited(parts.train, limit, seed=context.seed, labels=codes)
     return images(
         _pictures(pixels[rows], codes[rows]),
         _pictures(pixels[parts.val], codes[parts.val]),

@@ -12,7 +12,7 @@ from torch import nn
 
 from dlcore.data.spec import DataSpec
 from dlcore.errors import UserError
-from dlcore.problems import unknown
+from dlcore.problems import nearest, show
 from dlcore.registry import MODELS
 from dlcore.torchvision_compat import import_torchvision
 
@@ -35,7 +35,9 @@ def torchvision(spec: DataSpec, *, architecture: str = "resnet18") -> nn.Module:
     models = import_torchvision().models
     known = models.list_models(module=models)
     if architecture not in known:
-        raise UserError(f"model.architecture: {unknown('architecture', architecture, known)}")
+        close = nearest(architecture, known)
+        hint = f"did you mean '{close}'?" if close else f"torchvision has {', '.join(known[::6])} and others"
+        raise UserError(f"model.architecture: there is no {show(architecture)}; {hint}")
     try:
         model: nn.Module = models.get_model(
             architecture,

@@ -24,6 +24,7 @@ from dlcore.training.commands import obey
 from dlcore.training.divergence import diverged
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
+from dlcore.training.freezing import Freezing
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import Precision
 from dlcore.training.progress import Progress, take_snapshot
@@ -50,6 +51,7 @@ class Trainer:
         inspect: looks inside the network and returns the name of the file it wrote.
         inspect_every: epochs between two inspections; 0: only when asked.
         remember: told the section whenever a command changed it.
+        freezing: which layers do not learn in which epochs; None: all learn.
 
     Attributes:
         steps_per_epoch: optimizer steps of one epoch; a field, since every step asks for it.
@@ -75,6 +77,7 @@ class Trainer:
         inspect: Callable[[Trainer], str],
         inspect_every: int = 0,
         remember: Callable[[Training], None] = lambda _: None,
+        freezing: Freezing | None = None,
     ) -> None:
         self.task, self.train, self.val = task, train, val
         self.optimizers, self.schedule = optimizers, schedule
@@ -82,6 +85,7 @@ class Trainer:
         self.precision, self.ema, self.recorder, self.saver = precision, ema, recorder, saver
         self.control, self.flags, self.remember = control, flags, remember
         self.inspect, self.inspect_every = inspect, inspect_every
+        self.freezing = freezing
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
@@ -109,6 +113,8 @@ class Trainer:
         progress, recorder, flags, clock = self.progress, self.recorder, self.flags, self.clock
         epoch_batches, step_limit = len(self.train), self.training.max_steps
         self.task.start_epoch(progress.epoch)
+        if self.freezing is not None:
+            self.freezing.start_epoch(progress.epoch)
         self._epoch_started, self._epoch_from = clock(), progress.batch
         for batches in self._effective_batches():
             progress.batch += len(batches)

@@ -12,6 +12,7 @@ from tui import words
 from tui.commands.common import BAD_INPUT, paint, print_json
 
 INDENT = "  "
+SHOWN = 10  # tensors that were not loaded
 
 
 def check(source: str, sets: Sequence[str], *, as_json: bool) -> int:
@@ -41,7 +42,7 @@ def check(source: str, sets: Sequence[str], *, as_json: bool) -> int:
 
 def page(facts: Mapping[str, Any]) -> list[str]:
     """The human form of what `dlcore.checking.check` finds."""
-    parts = [_heading(facts), _layers(facts), _totals(facts)]
+    parts = [_heading(facts), _layers(facts), _totals(facts), _weights(facts["weights"])]
     parts.append([f"{paint('!', 'yellow')} {safe_text(note)}" for note in facts["notes"]])
     lines: list[str] = []
     for part in parts:
@@ -102,6 +103,19 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     if facts["loss"] is not None:
         pairs.append(("loss", f"{words.metric(facts['loss'])} on the first batch, before training"))
     return words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")
+
+
+def _weights(weights: Mapping[str, Any] | None) -> list[str]:
+    """What the model starts from, and why the rest of either side was left alone."""
+    if weights is None:
+        return []
+    lines = [f"{INDENT}weights  {safe_text(weights['sentence'])}"]
+    for kind in ("new", "unused"):
+        rows = [(f"{INDENT}  {kind}", safe_text(n, limit=60), why) for n, why in weights[kind].items()]
+        lines += words.columns(rows[:SHOWN], "<<<")
+        if len(rows) > SHOWN:
+            lines.append(f"{INDENT}  {kind}  and {len(rows) - SHOWN:,} more")
+    return lines
 
 
 def _failure(failure: Mapping[str, Any]) -> list[str]:

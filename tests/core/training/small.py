@@ -22,6 +22,7 @@ from dlcore.tasks.classification import Classification
 from dlcore.training import optimizers
 from dlcore.training.checkpoints import Checkpoint, CheckpointFolder, CheckpointWriter
 from dlcore.training.ema import EMA
+from dlcore.training.freezing import Freezing
 from dlcore.training.precision import Precision
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Constant, Schedule
@@ -106,6 +107,7 @@ def make_trainer(
     inspect: Callable[[Trainer], str] = lambda trainer: "inspections/none.json",
     inspect_every: int = 0,
     remember: Callable[[Training], None] = lambda training: None,
+    freezing: Freezing | None = None,
     **training: Any,
 ) -> Trainer:
     """A trainer over its run directory, which is opened again where it exists."""
@@ -135,6 +137,7 @@ def make_trainer(
         inspect=inspect,
         inspect_every=inspect_every,
         remember=remember,
+        freezing=freezing,
     )
     if sends:
         trainer.flags = Sends(trainer, dict(sends))
