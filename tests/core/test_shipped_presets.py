@@ -120,7 +120,10 @@ def write_pictures(folder: Path) -> None:
 STAND_INS: dict[str, Callable[[Path], None]] = {
     "mnist-mlp": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "mnist-cnn": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "mnist-dcgan": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "mnist-diffusion": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
+    "fashion-vae": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
     "titanic-mlp": lambda folder: write_titanic(folder / "titanic.csv"),
     "ants-bees-cnn": lambda folder: write_pictures(folder / "hymenoptera_data"),

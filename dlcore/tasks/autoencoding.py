@@ -1,0 +1,63 @@
+"""Autoencoding: give back what went in, through a bottleneck."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcore.data.spec import Batch, DataSpec
+from dlcore.fields import NonNegative
+from dlcore.registry import TASKS
+from dlcore.tasks.brightness import Brightness, picture
+from dlcore.tasks.sums import Means
+from dlcore.training.task import Metrics, Task
+
+
+@TASKS.register("autoencoding")
+class Autoencoding(Task):
+    """Images drawn again from a short code, judged by the squared error of every pixel.
+
+    Args:
+        noise: standard deviation of noise added to the inputs while training; the answer has to be clean
+            (a denoising autoencoder).
+    """
+
+    def __init__(self, model: nn.Module, spec: DataSpec, *, noise: NonNegative = 0.0) -> None:
+        super().__init__(model, spec)
+        self.noise = noise
+        self.brightness = Brightness(spec)
+
+    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
+        """Mean squared error, (), and the reconstructions, both in the units of normalised inputs."""
+        inputs = batch.inputs
+        if self.noise and self.model.training:
+            inputs = inputs + self.noise * inputs.new_empty(inputs.shape).normal_()
+        reconstruction = self.model(inputs)
+        return F.mse_loss(reconstruction.float(), batch.inputs.float()), reconstruction
+
+    def metrics(self) -> Metrics:
+        """Loss, and the mean error of a pixel's brightness, which lies between 0 and 1."""
+        return ReconstructionErrors(self.brightness)
+
+    def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """Each image beside its reconstruction."""
+        given, drawn = self.brightness.of(batch.inputs), self.brightness.of(outputs)
+        return [
+            {"index": int(index), "pictures": [picture("input", before), picture("drawn again", after)]}
+            for index, before, after in zip(batch.index, given, drawn, strict=True)
+        ]
+
+
+class ReconstructionErrors(Means):
+    """The loss and ``pixel_error``, the mean absolute error of the brightness."""
+
+    def __init__(self, brightness: Brightness) -> None:
+        super().__init__()
+        self._brightness = brightness
+
+    def figures(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The pixel error of every image, (batch,)."""
+        errors = self._brightness.of(outputs) - self._brightness.of(batch.inputs.float())
+        return {"pixel_error": errors.abs().flatten(1).mean(1)}
