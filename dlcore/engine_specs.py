@@ -35,8 +35,8 @@ _TYPICAL: dict[str, tuple[tuple[int, ...], str]] = {  # input kind -> shape and 
     "sequence": ((32, 8), "float32"),
     "tokens": ((64,), "int64"),
 }
-_TYPICAL_OUTPUTS = {"class": 10, "binary": 1, "number": 1, "mask": 2}
 _TYPICAL_VOCABULARY = 1_000
+_TYPICAL_OUTPUTS = {"class": 10, "binary": 1, "number": 1, "mask": 2, "tokens": _TYPICAL_VOCABULARY}
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def read_table(
     Raises:
         UserError: not text in this encoding, no rows, or lines of unequal length.
     """
-    text = _decode(path, encoding)
+    text = decode_file(path, encoding)
     if delimiter == "auto":
         delimiter = find_delimiter(text)
     elif delimiter in ("tab", "\\t"):
@@ -123,7 +123,12 @@ def is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def _decode(path: Path, encoding: str) -> str:
+def decode_file(path: Path, encoding: str) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: it cannot be read, is empty, or is no text in this encoding.
+    """
     try:
         codec = codecs.lookup(encoding).name
         size = path.stat().st_size

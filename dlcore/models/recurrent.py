@@ -22,6 +22,7 @@ from dlcore.registry import MODELS
 
 Cell = Callable[..., nn.RNNBase]
 Layers = Annotated[int, Field(ge=1, le=100)]
+Pool = Literal["last", "mean", "max"]
 INPUTS = ("image", "sequence", "tokens")
 TARGETS = ("class", "binary", "number")
 
@@ -48,10 +49,11 @@ class RecurrentLayer(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Layers of recurrent cells and a linear head on the last valid state.
+    """Layers of recurrent cells and a linear head on the last valid state, or on a summary of all.
 
     Args:
         cell: nn.RNN, nn.LSTM or nn.GRU.
+        pool: which states answer.
         options: further arguments of the cell.
     """
 
@@ -64,13 +66,15 @@ class Recurrent(nn.Module):
         bidirectional: bool,
         dropout: float,
         embed_dim: int,
+        pool: Pool,
         **options: str,
     ) -> None:
         super().__init__()
-        if dropout > 0 and layers == 1:
+        if dropout > 0 and layers == 1 and spec.input != "tokens":
             raise UserError(
                 "dropout lies between layers, but there is only one: use layers = 2, or dropout = 0"
             )
+        self.pool = pool
         self.hidden = hidden
         self.pad_id = spec.pad_id
         self.embedding = token_embedding(spec, embed_dim) if spec.input == "tokens" else None
@@ -87,11 +91,15 @@ class Recurrent(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, *input_shape) -> (batch, num_outputs)."""
         steps, lengths = self.as_steps(inputs)  # (batch, time, features), (batch,) or None
+        drop_ends = self.embedding is not None  # words are many and texts few: hide some of what is known
         for number, layer in enumerate(self.blocks):
-            if number > 0 and self.dropout is not None:
+            if self.dropout is not None and (number > 0 or drop_ends):
                 steps = self.dropout(steps)
             steps = layer(steps, lengths)  # (batch, time, width)
-        return self.head(self.final_state(steps, lengths))
+        summary = self.final_state(steps, lengths) if self.pool == "last" else self.pooled(steps, lengths)
+        if self.dropout is not None and drop_ends:
+            summary = self.dropout(summary)
+        return self.head(summary)
 
     def as_steps(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Any input as (batch, time, features), with valid lengths (batch,) where sequences are padded."""
@@ -110,6 +118,15 @@ class Recurrent(nn.Module):
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, self.hidden)
             ahead = steps.gather(1, last).squeeze(1)
         return torch.cat([ahead, steps[:, 0, self.hidden :]], dim=1)
+
+    def pooled(self, steps: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, width): the mean or the maximum of each number over the valid steps."""
+        if lengths is None:
+            return steps.mean(1) if self.pool == "mean" else steps.amax(1)
+        valid = torch.arange(steps.shape[1], device=steps.device) < lengths[:, None]  # (batch, time)
+        if self.pool == "mean":
+            return (steps * valid[:, :, None]).sum(1) / lengths[:, None]
+        return steps.masked_fill(~valid[:, :, None], -torch.inf).amax(1)
 
 
 def step_features(spec: DataSpec) -> int:
@@ -153,6 +170,7 @@ def rnn(
     dropout: Fraction = 0.0,
     activation: Literal["tanh", "relu"] = "tanh",
     embed_dim: Count = 64,
+    pool: Pool = "last",
 ) -> nn.Module:
     """A plain recurrent network: state = tanh(input and last state, mixed); forgets within a few dozen steps.
 
@@ -160,11 +178,14 @@ def rnn(
         hidden: numbers in the state.
         layers: recurrent layers on top of each other.
         bidirectional: read each sequence from both ends.
-        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        dropout: share of numbers silenced between layers while training; of tokens' vectors and the answer, too.
         activation: what bends the state at every step.
         embed_dim: numbers in a token's vector; for token inputs only.
+        pool: answer from the last valid state, or from the mean or the maximum over all of them.
     """
-    return Recurrent(nn.RNN, spec, hidden, layers, bidirectional, dropout, embed_dim, nonlinearity=activation)
+    return Recurrent(
+        nn.RNN, spec, hidden, layers, bidirectional, dropout, embed_dim, pool, nonlinearity=activation
+    )
 
 
 @MODELS.register("lstm", group="sequences", inputs=INPUTS, targets=TARGETS)
@@ -176,6 +197,7 @@ def lstm(
     bidirectional: bool = False,
     dropout: Fraction = 0.0,
     embed_dim: Count = 64,
+    pool: Pool = "last",
 ) -> nn.Module:
     """A long short-term memory: gates decide what its memory keeps, takes in and shows (Hochreiter 1997).
 
@@ -183,10 +205,11 @@ def lstm(
         hidden: numbers in the state and in the memory.
         layers: recurrent layers on top of each other.
         bidirectional: read each sequence from both ends.
-        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        dropout: share of numbers silenced between layers while training; of tokens' vectors and the answer, too.
         embed_dim: numbers in a token's vector; for token inputs only.
+        pool: answer from the last valid state, or from the mean or the maximum over all of them.
     """
-    return Recurrent(nn.LSTM, spec, hidden, layers, bidirectional, dropout, embed_dim)
+    return Recurrent(nn.LSTM, spec, hidden, layers, bidirectional, dropout, embed_dim, pool)
 
 
 @MODELS.register("gru", group="sequences", inputs=INPUTS, targets=TARGETS)
@@ -198,6 +221,7 @@ def gru(
     bidirectional: bool = False,
     dropout: Fraction = 0.0,
     embed_dim: Count = 64,
+    pool: Pool = "last",
 ) -> nn.Module:
     """A gated recurrent unit: an LSTM with two gates instead of three and no separate memory (Cho 2014).
 
@@ -205,7 +229,8 @@ def gru(
         hidden: numbers in the state.
         layers: recurrent layers on top of each other.
         bidirectional: read each sequence from both ends.
-        dropout: share of numbers silenced between layers while training; needs layers of at least 2.
+        dropout: share of numbers silenced between layers while training; of tokens' vectors and the answer, too.
         embed_dim: numbers in a token's vector; for token inputs only.
+        pool: answer from the last valid state, or from the mean or the maximum over all of them.
     """
-    return Recurrent(nn.GRU, spec, hidden, layers, bidirectional, dropout, embed_dim)
+    return Recurrent(nn.GRU, spec, hidden, layers, bidirectional, dropout, embed_dim, pool)

@@ -266,8 +266,10 @@ class TestSpecs:
         entry = DATA.entry(name)
         spec, guess = entry.build(DataContext(tmp_path)).spec, stand_in(entry)
         assert guess is not None
-        for key in ("input", "input_shape", "input_dtype", "target", "num_outputs"):
+        for key in ("input", "input_shape", "input_dtype", "target"):
             assert getattr(guess, key) == getattr(spec, key), key
+        if spec.input != "tokens":  # how many different tokens or languages there are only the text can tell
+            assert guess.num_outputs == spec.num_outputs
 
     def test_every_registered_data_set_has_a_stand_in_that_some_model_takes(self) -> None:
         for entry in DATA.entries():

@@ -14,8 +14,11 @@ from dlcore.data.preprocess import normaliser
 from dlcore.data.spec import Data, DataContext, DataSpec, Part, TensorPart
 from dlcore.errors import UserError
 from dlcore.registry import DATA
+from dlcore.vocabulary import from_plain
 
 NAMES = [entry.name for entry in DATA.entries() if entry.group in ("bundled", "toy")]
+MEASURED = [name for name in NAMES if DATA.entry(name).tags["input"] != "tokens"]
+JUDGED = [name for name in NAMES if DATA.entry(name).tags["target"] != "tokens"]
 
 
 @cache
@@ -40,6 +43,7 @@ def test_the_sets_are_found() -> None:
         NAMES
     )
     assert {"mnist", "fashion", "cifar10", "cifar100", "csv", "folder"} <= set(DATA.names())
+    assert {"text", "text_file", "python_docs", "source_code"} <= set(DATA.names())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,6 +65,10 @@ def test_targets_are_as_the_spec_says(name: str) -> None:
         if spec.target == "number":
             assert targets.dtype == torch.float32 and tuple(targets.shape[1:]) == (spec.num_outputs,)
             continue
+        if spec.target == "tokens":
+            assert targets.dtype == torch.int64 and targets.shape == (len(part), *spec.input_shape)
+            assert 0 <= int(targets.min()) <= int(targets.max()) < spec.num_outputs == len(spec.vocabulary)
+            continue
         classes = len(spec.class_names)
         assert spec.num_outputs == (1 if spec.target == "binary" else classes)
         assert (classes == 2) == (spec.target == "binary")
@@ -69,7 +77,7 @@ def test_targets_are_as_the_spec_says(name: str) -> None:
         assert targets.unique().tolist() == list(range(classes))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", JUDGED)
 def test_facts_about_targets_are_those_of_the_training_part(name: str) -> None:
     data = load(name)
     _, targets = whole(data.train)
@@ -81,7 +89,7 @@ def test_facts_about_targets_are_those_of_the_training_part(name: str) -> None:
         assert data.spec.class_counts == tuple(torch.bincount(targets.flatten()).tolist())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_the_training_part_alone_is_centred(name: str) -> None:
     data = load(name)
     inputs, _ = whole(data.train)
@@ -106,7 +114,7 @@ def test_the_spec_survives_json(name: str) -> None:
     assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict(), allow_nan=False))) == spec
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_preprocessing_is_the_one_that_the_batches_went_through(name: str) -> None:
     data = load(name)
     if isinstance(data.train, TensorPart) and data.train.prepare:
@@ -115,6 +123,15 @@ def test_preprocessing_is_the_one_that_the_batches_went_through(name: str) -> No
     else:
         assert data.spec.preprocessing["kind"] == "standardise"
         assert len(data.spec.preprocessing["mean"]) == len(data.spec.feature_names)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(MEASURED)))
+def test_the_tokenizer_that_made_the_ids_is_kept(name: str) -> None:
+    spec = load(name).spec
+    tokenizer = from_plain(json.loads(json.dumps(spec.preprocessing["tokenizer"])))
+    assert tokenizer.vocabulary == spec.vocabulary
+    assert tokenizer.pad_id == spec.pad_id
+    assert spec.preprocessing["length"] == spec.input_shape[0]
 
 
 @pytest.mark.parametrize("name", DATA.names())

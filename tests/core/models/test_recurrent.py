@@ -129,9 +129,34 @@ def test_dropout_acts_between_layers_in_training(cell: str) -> None:
     assert not torch.equal(model(ids), model(ids))
 
 
-def test_dropout_with_a_single_layer_is_refused() -> None:
+def test_dropout_with_a_single_layer_has_nowhere_to_act_but_on_tokens() -> None:
     with pytest.raises(UserError, match="use layers = 2, or dropout = 0"):
-        build("gru", dropout=0.2)
+        build("gru", DataSpec("sequence", (6, 2), "class", 4), dropout=0.2)
+    model, ids = build("gru", dropout=0.5).train(), padded(5, 12)
+    assert not torch.equal(model(ids), model(ids))
+
+
+@every_cell
+@both_directions
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_a_pooled_answer_is_drawn_from_all_valid_states_alone(
+    cell: str, bidirectional: bool, pool: str
+) -> None:
+    model, lengths = build(cell, bidirectional=bidirectional, pool=pool), (5, 12, 1, 9)
+    ids = padded(*lengths)
+    steps, valid = model.as_steps(ids)
+    states = model.blocks[0](steps, valid)
+    for row, length in enumerate(lengths):
+        of_row = states[row, :length]
+        summary = of_row.mean(0) if pool == "mean" else of_row.amax(0)
+        torch.testing.assert_close(model(ids)[row], model.head(summary))
+        torch.testing.assert_close(model(ids[row : row + 1, :length])[0], model(ids)[row])
+
+
+def test_an_image_can_be_pooled_over_its_rows() -> None:
+    model = build("gru", DataSpec("image", (1, 5, 3), "class", 4), pool="mean")
+    image = torch.randn(2, 1, 5, 3)
+    assert torch.equal(model(image), model.head(model.blocks[0](image.squeeze(1), None).mean(1)))
 
 
 def test_tokens_without_a_vocabulary_are_refused() -> None:
