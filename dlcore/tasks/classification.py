@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -116,16 +117,15 @@ class ClassificationMetrics(Metrics):
         confusion = cells.double().cpu().numpy()
         total, hits = confusion.sum(), confusion.diagonal()
         true, predicted = confusion.sum(1), confusion.sum(0)
-        present = (true + predicted) > 0
-        precision = (hits / predicted.clip(min=1))[present].mean()
-        recall = (hits / true.clip(min=1))[present].mean()
-        f1 = (2 * hits / (true + predicted).clip(min=1))[present].mean()
+        either = true + predicted
+        ratios = np.stack([hits, hits, 2 * hits]) / np.stack([predicted, true, either]).clip(min=1)
+        precision, recall, f1 = ratios[:, either > 0].mean(1).tolist()
         results = {
             "loss": float(self._loss) / float(total),
             "accuracy": float(hits.sum() / total),
-            "precision": float(precision),
-            "recall": float(recall),
-            "f1": float(f1),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
         }
         if 1 < self.top_k < self.num_classes:
             results[f"top{self.top_k}"] = float(self._top) / float(total)

@@ -8,6 +8,7 @@ training is never blocked: a series that cannot be written is reported once and 
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,7 +46,7 @@ class Recorder:
         self.seconds = seconds
         self.summary: dict[str, Any] = {}
         self._series = SeriesWriter(run.path / "metrics")
-        self._losses: dict[str, list[Any]] = {}  # tensors on a device, or numbers
+        self._losses: dict[str, list[Tensor] | array[float]] = {}  # on a device, or numbers
         self._last_time = time.time()
         self._state_written = -STATE_SECONDS
         self._broken = False
@@ -56,11 +57,11 @@ class Recorder:
 
         On the CPU its number is there to take; elsewhere reading it would wait for the device.
         """
-        kept = value.item() if value.is_cpu else value
+        kept: Any = value.item() if value.is_cpu else value
         try:
             self._losses[name].append(kept)
         except KeyError:
-            self._losses[name] = [kept]
+            self._losses[name] = array("d", [kept]) if value.is_cpu else [kept]
 
     def fetch(self, step: int) -> dict[str, np.ndarray]:
         """Bring the kept scalars to the host and append them, as the steps that end with ``step``.
@@ -75,7 +76,7 @@ class Recorder:
         for name, values in self._losses.items():
             if values:
                 numbers = _on_host(values)
-                values.clear()
+                del values[:]
                 steps = np.arange(step - len(numbers) + 1, step + 1)
                 times = np.linspace(self._last_time, now, len(numbers) + 1)[1:]
                 self.series(name, steps, times, numbers)
@@ -147,8 +148,6 @@ class Recorder:
             )
 
 
-def _on_host(values: list[Any]) -> np.ndarray:
+def _on_host(values: list[Tensor] | array[float]) -> np.ndarray:
     """Kept scalars as float64 (steps,): tensors are stacked on their device and come over in one copy."""
-    if isinstance(values[0], Tensor):
-        return torch.stack(values).double().cpu().numpy()
-    return np.array(values, dtype=np.float64)
+    return np.array(values) if isinstance(values, array) else torch.stack(values).double().cpu().numpy()
