@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from dlcore.assembly import plain
 from dlcore.atomic import write_atomic
 from dlcore.data.spec import Batch
-from dlcore.inspection.tensors import inspect_layers
+from dlcore.inspection.looking import look_inside
 from dlcore.run_dir import RunDir
 from dlcore.tasks.pictures import with_pixels
 from dlcore.training.evaluation import evaluation_mode
@@ -41,16 +44,28 @@ def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
     return path
 
 
-def write_inspection(run: RunDir, trainer: Trainer) -> str:
-    """Statistics of every layer on the first validation batch.
+def write_inspection(run: RunDir, trainer: Trainer, batch: Batch, why: str) -> str:
+    """A look inside the network: a JSON file for a person, and beside it the arrays that it names.
+
+    Args:
+        batch: training samples on the network's device.
+        why: ``first``, ``best``, ``last``, ``interval``, ``between`` or ``asked``.
 
     Returns:
-        The file's path within the run directory.
+        The JSON file's path within the run directory.
     """
-    batch = next(iter(trainer.val.epoch(0)))
+    updates = trainer.updates.ratios if trainer.updates is not None else {}
+    finite = {name: ratio for name, ratio in updates.items() if math.isfinite(ratio)}
+    look = look_inside(trainer.task, batch, trainer.precision, finite)
     step = trainer.progress.step
-    path = _write(run, "inspections", step, {"step": step, "layers": inspect_layers(trainer.task, batch)})
-    trainer.recorder.event("inspection", step=step, path=path)
+    head = {"step": step, "epoch": trainer.progress.epoch, "why": why}
+    arrays = io.BytesIO()
+    np.savez(arrays, **look.arrays)  # type: ignore[arg-type]
+    (run.path / "inspections").mkdir(mode=0o700, exist_ok=True)
+    # The arrays first: who reads the JSON finds them.
+    write_atomic(run.path / "inspections" / f"step-{step:08d}.npz", arrays.getvalue(), durable=False)
+    path = _write(run, "inspections", step, head | look.facts)
+    trainer.recorder.event("inspection", step=step, path=path, why=why)
     return path
 
 

@@ -157,11 +157,13 @@ class Inspection(Section):
     """When the inside of the network is recorded.
 
     Attributes:
-        every_epochs: epochs between looks; 0 looks only when asked.
+        every_epochs: epochs between looks, whatever they cost; 0 leaves it to share.
+        share: of the time, for looks at the best step and in between; 0 takes none, not even the first and last.
         samples: images or rows kept as samples.
     """
 
     every_epochs: CountOrZero = 0
+    share: Fraction = 0.01
     samples: Count = 8
 
 

@@ -21,6 +21,7 @@ from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.loader import loader_failure
+from dlcore.data.picking import pick, spread
 from dlcore.data.spec import Batch, Part
 from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
@@ -32,6 +33,7 @@ from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
+from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import (
     Precision,
@@ -49,6 +51,8 @@ from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.weight_mapping import Loaded
 
 EPOCH_FACTS = ("epoch", "step", "metrics", "seconds", "samples_per_second", "lr", "best")
+LOOKED_AT = 64
+"""Training samples that every look inside the network goes by: the same ones, so that looks can be compared."""
 HELD = 3
 BAD_INPUT = 2
 TOLD = 50  # tensors named in the event about weights
@@ -68,6 +72,7 @@ class Worker:
             run, EventWriter(run.path / "events.jsonl"), seconds=self.preset.training.record_seconds
         )
         self.recorder.summary = {**self.before, **_facts(self.preset)}
+        self._looked_at: Batch | None = None
 
     def prepare(self) -> None:
         """Everything that can go wrong through the user's doing, before the first step.
@@ -123,8 +128,7 @@ class Worker:
             saver=CheckpointWriter(self.folder, self._warn),
             control=self.control,
             flags=self.flags,
-            inspect=self._inspect,
-            inspect_every=preset.inspection.every_epochs,
+            looks=Looks(self._inspect, preset.inspection),
             remember=self._remember,
             freezing=self.parts.freezing,
         )
@@ -271,10 +275,15 @@ class Worker:
         write_samples(self.run, self.trainer, self._few(batches))
         batches.close()
 
-    def _inspect(self, trainer: Trainer) -> str:
-        """What the network is like now: its answers to a few validation samples, and its layers."""
-        write_samples(self.run, trainer, self._few(trainer.val))
-        return write_inspection(self.run, trainer)
+    def _inspect(self, trainer: Trainer, why: str) -> str:
+        """What the network is like now: its layers, and where somebody wants them its answers."""
+        if why in ("asked", "interval"):
+            write_samples(self.run, trainer, self._few(trainer.val))
+        if self._looked_at is None:
+            part = self.parts.data.train
+            count = min(LOOKED_AT, max(2, self.preset.training.batch_size))
+            self._looked_at = pick(part, spread(len(part), count), self.device)
+        return write_inspection(self.run, trainer, self._looked_at, why)
 
     def _few(self, batches: Batches) -> Batch:
         return Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))

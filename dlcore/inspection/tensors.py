@@ -1,100 +1,93 @@
-"""What flows through a network at one moment: statistics of activations, gradients and weights, layer by layer."""
+"""What there is to say about one tensor: its statistics, its histogram, and a piece small enough to keep.
+
+Invariant: the tensor is left as it is, and everything returned is finite plain data or lies on the host.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from dlcore.data.spec import Batch
-from dlcore.training.evaluation import evaluation_mode
-from dlcore.training.task import Task
+Statistics = dict[str, Any]
 
-
-def statistics(tensor: Tensor) -> dict[str, float | int | list[int]]:
-    """Mean, deviation, extremes, share of zeros and count of non-finite values.
-
-    Mean to extremes are of the finite values only; all 0 where there is none.
-    """
-    values = tensor.detach().float().flatten()
-    finite = values[values.isfinite()]
-    if finite.numel() == 0:
-        return {"mean": 0.0, "std": 0.0, "min": 0.0, "max": 0.0, "zeros": 0.0, "nonfinite": values.numel()}
-    return {
-        "mean": float(finite.mean()),
-        "std": float(finite.std(correction=0)),
-        "min": float(finite.min()),
-        "max": float(finite.max()),
-        "zeros": float((finite == 0).float().mean()),
-        "nonfinite": values.numel() - finite.numel(),
-    }
+BINS = 24
+MOST_BINNED = 1 << 16
+"""Values that a histogram looks at: more change no bar by a visible amount."""
 
 
-def inspect_layers(task: Task, batch: Batch) -> list[dict[str, Any]]:
-    """Statistics of every layer that made an output, in the order of the forward pass.
+def statistics(tensor: Tensor) -> Statistics:
+    """Mean, deviation, extremes, share of zeros, count of non-finite values, and a histogram.
 
-    One forward and backward pass in evaluation mode, so that dropout, batch norm's averages, the random
-    generators and the gradients of the training are left as they are.
+    Everything but the count is of the finite values only; all 0 where there is none. Two waits for the device.
 
     Returns:
-        One dict a layer call: ``path``, ``type``, ``shape``, ``activation``, ``gradient`` (of the activation, null
-        where none reached it) and per parameter ``{weight, gradient}`` with ``norm`` added.
+        ``mean, std, min, max, zeros, nonfinite`` and ``histogram``: `BINS` counts between the extremes.
     """
-    model = task.model
-    calls: list[tuple[str, nn.Module, Tensor]] = []
-    handles = [
-        module.register_forward_hook(_collect(calls, name or type(module).__name__))
-        for name, module in model.named_modules()
-        if not any(module.children())
-    ]
-    devices = [batch.inputs.device] if batch.inputs.is_cuda else []
-    try:
-        with evaluation_mode(model), torch.random.fork_rng(devices=devices), torch.enable_grad():
-            loss, _ = task.loss(batch, task.phases[0].name)
-            wanted = [output for _, _, output in calls if output.requires_grad]
-            named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-            gradients = torch.autograd.grad(loss, wanted + [p for _, p in named], allow_unused=True)
-    finally:
-        for handle in handles:
-            handle.remove()
-    of_output = {id(o): g for o, g in zip(wanted, gradients[: len(wanted)], strict=True)}
-    of_parameter: dict[str, Tensor | None] = {
-        n: g for (n, _), g in zip(named, gradients[len(wanted) :], strict=True)
-    }
-    return [
-        _row(path, module, output, of_output.get(id(output)), of_parameter) for path, module, output in calls
-    ]
-
-
-def _collect(calls: list[tuple[str, nn.Module, Tensor]], path: str) -> Any:
-    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, tuple) else output
-        if isinstance(first, Tensor):
-            calls.append((path, module, first))
-
-    return hook
-
-
-def _row(
-    path: str,
-    module: nn.Module,
-    output: Tensor,
-    gradient: Tensor | None,
-    of_parameter: dict[str, Tensor | None],
-) -> dict[str, Any]:
-    weights = {}
-    for name, parameter in module.named_parameters(recurse=False):
-        own = of_parameter.get(f"{path}.{name}")
-        weights[name] = {
-            "weight": statistics(parameter) | {"norm": float(parameter.detach().norm())},
-            "gradient": None if own is None else statistics(own) | {"norm": float(own.norm())},
-        }
+    values = tensor.detach().flatten()
+    values = values.float() if values.dtype != torch.float64 else values
+    nonfinite = 0
+    facts = _facts(values) if values.numel() else []
+    if not np.isfinite(facts).all():
+        finite = values[values.isfinite()].double()  # double: a float's square may be beyond a float
+        nonfinite = values.numel() - finite.numel()
+        values = finite
+        facts = _facts(values) if values.numel() else []
+    if not facts:
+        names = ("mean", "std", "min", "max", "zeros")
+        return dict.fromkeys(names, 0.0) | {"nonfinite": nonfinite, "histogram": [0] * BINS}
+    mean, std, low, high, nonzero = facts
     return {
-        "path": path,
-        "type": type(module).__name__,
-        "shape": list(output.shape),
-        "activation": statistics(output),
-        "gradient": None if gradient is None else statistics(gradient),
-        "parameters": weights,
+        "mean": mean,
+        "std": std,
+        "min": low,
+        "max": high,
+        "zeros": 1.0 - nonzero / values.numel(),
+        "nonfinite": nonfinite,
+        "histogram": histogram(values, low, high),
     }
+
+
+def _facts(values: Tensor) -> list[float]:
+    std, mean = torch.std_mean(values, correction=0)
+    low, high = values.aminmax()
+    facts: list[float] = torch.stack([mean, std, low, high, values.count_nonzero().to(mean.dtype)]).tolist()
+    return facts
+
+
+def histogram(values: Tensor, low: float, high: float) -> list[int]:
+    """`BINS` counts of flat finite values between their extremes, of an even choice of at most `MOST_BINNED`."""
+    values = values[:: -(-values.numel() // MOST_BINNED)]
+    if low >= high:
+        return [0] * (BINS // 2) + [values.numel()] + [0] * (BINS - BINS // 2 - 1)
+    counts: list[float] = torch.histc(values.float(), BINS, low, high).tolist()
+    return [int(count) for count in counts]
+
+
+def norm(tensor: Tensor) -> float:
+    """Root of the sum of squares, 0 where it is not finite."""
+    value = float(tensor.detach().float().norm())
+    return value if np.isfinite(value) else 0.0
+
+
+def piece(tensor: Tensor, most: int, rows: Tensor | None = None) -> NDArray[np.float32]:
+    """A corner of a tensor with at most ``most`` numbers, as float32 on the host.
+
+    Trailing axes stay whole as long as that is possible: the first filters, not the corners of all.
+
+    Args:
+        rows: positions along the first axis to choose; all of them when left out.
+    """
+    kept = tensor.detach()
+    if rows is not None and kept.dim():
+        kept = kept.index_select(0, rows)
+    for axis in range(kept.dim()):
+        rest = kept[(0,) * (axis + 1)].numel() if 0 not in kept.shape else 1
+        before = int(np.prod(kept.shape[:axis]))
+        kept = kept.narrow(
+            axis, 0, max(min(1, kept.shape[axis]), min(kept.shape[axis], most // (before * rest)))
+        )
+    return np.ascontiguousarray(kept.float().cpu().numpy())

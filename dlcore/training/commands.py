@@ -70,7 +70,7 @@ def _evaluate(trainer: Trainer, command: Command) -> Answer:
 
 
 def _inspect(trainer: Trainer, command: Command) -> Answer:
-    return True, f"Inspection written: {trainer.inspect(trainer)}."
+    return True, f"Inspection written: {trainer.looks.take(trainer, 'asked')}."
 
 
 def _lr(trainer: Trainer, command: Command) -> Answer:

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from dlcore.control import Command, ControlReader
+from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
+from dlcore.inspection.updates import UpdateWatch
 from dlcore.preset import Checkpoint as CheckpointSection
 from dlcore.preset import Training
 from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
@@ -25,6 +26,7 @@ from dlcore.training.divergence import diverged
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
 from dlcore.training.freezing import Freezing
+from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import Precision
 from dlcore.training.progress import Progress, take_snapshot
@@ -48,8 +50,7 @@ class Trainer:
         schedule: the learning rate's course, the same for every phase.
         training: the preset's section.
         checkpoint: the preset's section.
-        inspect: looks inside the network and returns the name of the file it wrote.
-        inspect_every: epochs between two inspections; 0: only when asked.
+        looks: inside the network; when, and what they cost.
         remember: told the section whenever a command changed it.
         freezing: which layers do not learn in which epochs; None: all learn.
 
@@ -74,8 +75,7 @@ class Trainer:
         saver: CheckpointWriter,
         control: ControlReader,
         flags: Flags,
-        inspect: Callable[[Trainer], str],
-        inspect_every: int = 0,
+        looks: Looks,
         remember: Callable[[Training], None] = lambda _: None,
         freezing: Freezing | None = None,
     ) -> None:
@@ -84,8 +84,9 @@ class Trainer:
         self.training, self.checkpoint = training, checkpoint
         self.precision, self.ema, self.recorder, self.saver = precision, ema, recorder, saver
         self.control, self.flags, self.remember = control, flags, remember
-        self.inspect, self.inspect_every = inspect, inspect_every
         self.freezing = freezing
+        self.looks = looks
+        self.updates = UpdateWatch(task.model) if looks.wanted else None
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
@@ -100,6 +101,7 @@ class Trainer:
         """Train until an end is reached or asked for."""
         self._started, self._seconds_before = self.clock(), self.progress.seconds
         self.task.model.train()
+        self.looks.at_start(self)
         try:
             while not self._ended():
                 self._train_epoch()
@@ -130,6 +132,8 @@ class Trainer:
                     return
                 if not last and self._time_to_save():
                     self.save()
+                if not last:
+                    self.looks.at_record(self)
                 self.stopwatch.start()
             if last:
                 break
@@ -139,6 +143,9 @@ class Trainer:
     def _step(self, batches: Sequence[Batch], keep: bool) -> bool:
         """One optimizer step, in smaller pieces where memory is short; False when not even one sample fits."""
         factor = self.factor
+        watch = self.updates if keep else None
+        if watch is not None:
+            watch.before()
         while True:
             try:
                 self.stepper.step(batches, factor, keep)
@@ -147,6 +154,8 @@ class Trainer:
                 pass  # handled below, when the exception no longer pins the tensors of its traceback
             if not self._use_smaller_pieces(batches):
                 return False
+        if watch is not None:
+            watch.after()
         self.progress.step += 1
         if self.stopwatch.running:
             self.recorder.scalars(self.progress.step, self.stopwatch.stop())
@@ -166,6 +175,8 @@ class Trainer:
                 return
         speed = self._samples_per_second()
         points = {"train/lr": self.learning_rate, "train/grad_norm": grad_norm, **self._observed_metrics()}
+        if self.updates is not None and self.updates.typical is not None:
+            points["train/update_ratio"] = self.updates.typical
         recorder.scalars(progress.step, points | {"train/samples_per_second": speed})
         recorder.flush()
         recorder.state(
@@ -236,10 +247,7 @@ class Trainer:
             self.save(best=better, epoch_event=facts)
         else:
             self.recorder.event("epoch", **facts)
-        if self.inspect_every and complete and progress.epoch % self.inspect_every == 0:
-            ok, message = obey(self, Command("inspect"))
-            if not ok:
-                self.recorder.event("warning", kind="inspect", message=message)
+        self.looks.at_epoch_end(self, better=better, over=self._end() is not None)
         self._obey()
 
     def _evaluate_or_end(self) -> dict[str, float]:
@@ -326,15 +334,20 @@ class Trainer:
         return iter(lambda: tuple(islice(batches, self.training.accumulate)), ())
 
     def _ended(self) -> bool:
-        progress, training = self.progress, self.training
         if self.outcome is None:
-            if progress.epoch >= training.epochs:
-                self.outcome = Outcome("epochs")
-            elif training.max_steps and progress.step >= training.max_steps:
-                self.outcome = Outcome("max_steps")
-            elif training.patience and progress.waited >= training.patience:
-                self.outcome = Outcome("patience")
+            self.outcome = self._end()
         return self.outcome is not None
+
+    def _end(self) -> Outcome | None:
+        """The end that is reached as things stand; a command may still put it off."""
+        progress, training = self.progress, self.training
+        if progress.epoch >= training.epochs:
+            return Outcome("epochs")
+        if training.max_steps and progress.step >= training.max_steps:
+            return Outcome("max_steps")
+        if training.patience and progress.waited >= training.patience:
+            return Outcome("patience")
+        return None
 
     def _observed_metrics(self) -> dict[str, float]:
         """Figures of the last kept step, named like the validation's; the loss has a curve of its own."""

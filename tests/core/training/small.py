@@ -16,13 +16,14 @@ from dlcore.data.batches import Batches
 from dlcore.data.spec import DataSpec, Part, TensorPart
 from dlcore.events import EventReader, EventWriter
 from dlcore.preset import Checkpoint as CheckpointSection
-from dlcore.preset import Training
+from dlcore.preset import Inspection, Training
 from dlcore.run_dir import RunDir
 from dlcore.tasks.classification import Classification
 from dlcore.training import optimizers
 from dlcore.training.checkpoints import Checkpoint, CheckpointFolder, CheckpointWriter
 from dlcore.training.ema import EMA
 from dlcore.training.freezing import Freezing
+from dlcore.training.looks import Looks
 from dlcore.training.precision import Precision
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Constant, Schedule
@@ -104,8 +105,8 @@ def make_trainer(
     warn: Callable[[str], None] | None = None,
     sends: dict[int, str] | None = None,
     checkpoint: dict[str, Any] | None = None,
-    inspect: Callable[[Trainer], str] = lambda trainer: "inspections/none.json",
-    inspect_every: int = 0,
+    inspect: Callable[[Trainer, str], str] = lambda trainer, why: "inspections/none.json",
+    inspection: dict[str, Any] | None = None,
     remember: Callable[[Training], None] = lambda training: None,
     freezing: Freezing | None = None,
     **training: Any,
@@ -134,8 +135,7 @@ def make_trainer(
         saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=warn or _raise, retries=0),
         control=ControlReader(run.path / "control.jsonl", start_at_end=True),
         flags=Flags(),
-        inspect=inspect,
-        inspect_every=inspect_every,
+        looks=Looks(inspect, Inspection(**(inspection or {"share": 0.0}))),
         remember=remember,
         freezing=freezing,
     )

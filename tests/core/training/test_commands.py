@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dlcore.control import COMMANDS, send
-from dlcore.inspection.tensors import inspect_layers
+from dlcore.inspection.looking import look_inside
 from dlcore.preset import Training
 from dlcore.series import read
 from dlcore.training import trainer as trainer_module
@@ -242,14 +242,14 @@ def test_evaluate_answers_with_figures_and_draws_them(tmp_path: Path) -> None:
 
 def test_inspect_names_what_it_wrote(tmp_path: Path) -> None:
     trainer = make_trainer(
-        tmp_path, sends={3: "inspect"}, inspect=lambda trainer: f"i/{trainer.progress.step}.json"
+        tmp_path, sends={3: "inspect"}, inspect=lambda trainer, why: f"i/{trainer.progress.step}.json"
     )
     trainer.fit()
     assert the_event(trainer, "command")["message"] == "Inspection written: i/3.json."
 
 
-def look(trainer: Trainer) -> str:
-    return str(len(inspect_layers(trainer.task, next(iter(trainer.val.epoch(0))))))
+def look(trainer: Trainer, why: str) -> str:
+    return str(len(look_inside(trainer.task, next(iter(trainer.val.epoch(0)))).facts["layers"]))
 
 
 @pytest.mark.parametrize("text", ["save", "evaluate", "inspect"])
@@ -263,7 +263,7 @@ def test_looking_changes_nothing(tmp_path: Path, text: str) -> None:
     assert_same(final_state(looked), final_state(whole))
 
 
-def broken(trainer: Trainer) -> str:
+def broken(trainer: Trainer, why: str) -> str:
     raise OSError(28, "No space left on device", "inspections/step.json")
 
 
@@ -281,17 +281,10 @@ def test_a_command_that_fails_says_so_and_training_goes_on(
 def test_an_inspection_by_itself_that_fails_is_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trainer = make_trainer(tmp_path, inspect=broken, inspect_every=2)
+    trainer = make_trainer(tmp_path, inspect=broken, inspection={"every_epochs": 2})
     assert trainer.fit().reason == "epochs"
     assert "No space left" in the_event(trainer, "warning")["message"]
     capsys.readouterr()
-
-
-def test_inspections_come_by_themselves(tmp_path: Path) -> None:
-    seen: list[int] = []
-    inspect = lambda trainer: seen.append(trainer.progress.epoch) or "x"  # noqa: E731
-    make_trainer(tmp_path, epochs=5, inspect=inspect, inspect_every=2).fit()
-    assert seen == [2, 4]
 
 
 def test_nothing_asked_costs_one_look_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

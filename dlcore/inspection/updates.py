@@ -1,0 +1,50 @@
+"""How far a step moves the weights, relative to their size: the figure by which a learning rate is judged."""
+
+from __future__ import annotations
+
+import statistics
+
+import torch
+from torch import Tensor, nn
+
+TINY = 1e-12
+
+
+class UpdateWatch:
+    """Compares the weights before and after a step; a copy of them lives for that one step.
+
+    Attributes:
+        ratios: length of the last watched step over the length of the weights, by the parameter's name.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.ratios: dict[str, float] = {}
+        self._before: list[Tensor] = []
+        self._watched: dict[str, nn.Parameter] = {}
+
+    @torch.no_grad()
+    def before(self) -> None:
+        """Takes the copy."""
+        self._watched = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self._before = [parameter.detach().clone() for parameter in self._watched.values()]
+
+    @torch.no_grad()
+    def after(self) -> None:
+        """Compares and lets go of the copy; waits for the device once."""
+        now = [parameter.detach() for parameter in self._watched.values()]
+        if now:
+            sizes = torch.stack(torch._foreach_norm(self._before))
+            torch._foreach_sub_(self._before, now)
+            moved = torch.stack(torch._foreach_norm(self._before))
+            # A weight that is zero has no size to compare with: biases at the start.
+            ratios = torch.where(sizes > TINY, moved / sizes.clamp(min=TINY), torch.nan)
+            self.ratios = dict(zip(self._watched, ratios.tolist(), strict=True))
+        self._before, self._watched = [], {}
+
+    @property
+    def typical(self) -> float | None:
+        """The middle one of all matrices and filters; None while nothing was watched."""
+        shapes = {name: p.dim() for name, p in self.model.named_parameters()}
+        found = [ratio for name, ratio in self.ratios.items() if shapes.get(name, 0) > 1 and ratio == ratio]
+        return statistics.median(found) if found else None
