@@ -19,6 +19,7 @@ import torch
 from dlcore import assembly
 from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
+from dlcore.cores import waiting
 from dlcore.data.batches import Batches
 from dlcore.data.loader import loader_failure
 from dlcore.data.picking import pick, spread
@@ -90,6 +91,7 @@ class Worker:
         self.choices = parts.choices | {
             "device": f"{self.device} ({device_reason})",
             "precision": f"{precision} ({precision_reason})",
+            "threads": f"{torch.get_num_threads()} ({waiting()})",
         }
         if not len(parts.data.val):
             raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")

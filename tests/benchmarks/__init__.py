@@ -1,10 +1,10 @@
 """Speed, measured by hand: ``python -m tests.benchmarks.NAME`` prints a table of ratios; LOG.md keeps them.
 
-All contenders run with the threads of OpenMP asleep while they wait, as the trainer's do.
+All contenders' OpenMP threads wait for each other as a trainer's do: see `dlcore.cores`.
 """
 
 from __future__ import annotations
 
-from dlcore.launch import share_cores
+from dlcore.cores import share_cores
 
 share_cores()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from dlcore import launch
 from dlcore import preset as presets
+from dlcore.cores import share_cores
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
@@ -48,7 +49,7 @@ def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, o
     Raises:
         UserError: whatever keeps it from starting; no run is left behind.
     """
-    launch.share_cores()
+    share_cores()
     preset = presets.load(source, sets, builders=False)
     folder = runs_in(runs)
     require_writable(folder)
