@@ -77,9 +77,9 @@ class Recorder:
             if values:
                 numbers = _on_host(values)
                 del values[:]
-                steps = np.arange(step - len(numbers) + 1, step + 1)
-                times = np.linspace(self._last_time, now, len(numbers) + 1)[1:]
-                self.series(name, steps, times, numbers)
+                turns = np.arange(1, len(numbers) + 1)
+                times = self._last_time + (now - self._last_time) / len(numbers) * turns
+                self.series(name, step - len(numbers) + turns, times, numbers)
                 fetched[name] = numbers
         self._last_time = now
         return fetched

@@ -159,7 +159,8 @@ class Stepper:
         gradients = [p.grad for *_, parameters in self.phases for p in parameters if p.grad is not None]
         if not gradients:
             return None
-        norm = nn.utils.get_total_norm(gradients)
+        # What `get_total_norm` does for tensors of one device, without sorting them by it: a tenth of the time.
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         scaler = self.precision.scaler
         return norm if scaler is None else norm / scaler.get_scale()
 

@@ -2,7 +2,7 @@
 
 A bare loop is the shortest one that trains the same network on the same batches: permutation, gather, the
 stored images brought to floats, forward, backward, the same fused optimizer. It keeps no loss and looks at
-no clock.
+no clock. No run looks inside its network: `inspection_cost` measures that.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ batch_size = 256
 
 
 def open_run(runs: Path, preset: str, *overrides: str) -> Worker:
-    """A run as ``dltui run`` makes it, ready to train."""
+    """A run as ``dltui run`` makes it, ready to train; without looks inside, unless overrides ask for them."""
+    overrides = ("inspection.share=0", *overrides)
     loaded = presets.loads(preset, "benchmark", overrides, builders=True, base=FOLDER)
     run = RunDir.create(runs, None, "benchmark", FOLDER)
     run.preset_path.write_text(presets.dump(loaded))
