@@ -87,6 +87,30 @@ def build(
     return Parts(data, model, task, choices, loaded, freezing, rates_of(model, start.rates or {}, names))
 
 
+def rebuild(preset: Preset, spec: DataSpec) -> Task:
+    """The network and its task, with any weights, for data of a known shape that need not be there.
+
+    Raises:
+        UserError: the parts do not fit together.
+    """
+    name, _ = choose_task(preset, spec)
+    model = _build(MODELS, preset.model, preset, spec)
+    task: Task = _build(TASKS, Named(name=name, options=preset.task.options), preset, model, spec)
+    return task
+
+
+def build_data(preset: Preset, report: Callable[[str], None]) -> Data:
+    """The preset's data alone, as a training would see it.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    seed_everything(preset.training.seed)
+    context = DataContext(data_folder(), preset.training.seed, report, preset.base)
+    data: Data = _build(DATA, preset.data, preset, context)
+    return data
+
+
 def build_optimizers(
     preset: Preset, task: Task, rates: Mapping[nn.Parameter, float] | None = None
 ) -> dict[str, torch.optim.Optimizer]:

@@ -14,12 +14,14 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any
 
 from dlcore.errors import UserError
@@ -32,6 +34,7 @@ _NAME = re.compile(r"(?P<file>.+\.py):(?P<attribute>\w+(?:\.\w+)*)", re.DOTALL)
 _FILES = "DLTUI_USER_FILES"  # environment variable, for child processes: JSON of private name -> path
 _lock = threading.RLock()
 _loaded: dict[Path, tuple[tuple[int, int], ModuleType]] = {}  # (modification time, size), module
+_copies: ContextVar[Mapping[str, Path]] = ContextVar("copies", default=MappingProxyType({}))
 
 
 def is_user_name(name: str) -> bool:
@@ -48,10 +51,8 @@ def load_user_builder(name: str, base: Path | None = None) -> Callable[..., Any]
     Raises:
         UserError: no such file or name, the file raises when imported (its line is named), or no callable.
     """
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise UserError(f"{show(name)} must name a file and what to take from it, such as 'net.py:Net'")
-    value: Any = _module(_find(match["file"], base), match["file"])
+    match = _match(name)
+    value: Any = _module(find_file(match["file"], base), match["file"])
     for part in match["attribute"].split("."):
         owner, value = value, getattr(value, part, None)
         if value is None:
@@ -63,12 +64,49 @@ def load_user_builder(name: str, base: Path | None = None) -> Callable[..., Any]
     return value  # type: ignore[no-any-return]
 
 
+@contextmanager
+def standing_in(copies: Mapping[str, Path]) -> Iterator[None]:
+    """Inside, a file named like a key is the copy that it stands for, wherever the original is.
+
+    Args:
+        copies: by the file as presets name it, such as ``nets/net.py``.
+    """
+    token = _copies.set(copies)
+    try:
+        yield
+    finally:
+        _copies.reset(token)
+
+
+def file_of(name: str) -> str:
+    """The file's part of ``file.py:Name``.
+
+    Raises:
+        UserError: it is no such name.
+    """
+    return _match(name)["file"]
+
+
+def _match(name: str) -> re.Match[str]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UserError(f"{show(name)} must name a file and what to take from it, such as 'net.py:Net'")
+    return match
+
+
 def _callables(owner: object) -> list[str]:
     return [name for name, value in getattr(owner, "__dict__", {}).items() if callable(value)]
 
 
-def _find(file: str, base: Path | None) -> Path:
-    """The file, from the working folder or else from ``base``."""
+def find_file(file: str, base: Path | None) -> Path:
+    """The file, from the working folder or else from ``base``; or the copy that stands in for it.
+
+    Raises:
+        UserError: there is none.
+    """
+    copy = _copies.get().get(file)
+    if copy is not None:
+        return copy
     given = Path(os.path.expanduser(file))  # noqa: PTH111  (Path's own raises where a user has no home)
     candidates = [given] if base is None or given.is_absolute() else [given, base / given]
     for candidate in candidates:
@@ -102,8 +140,9 @@ def _run(path: Path, shown: str) -> ModuleType:
     spec = _spec(name, path)
     module = module_from_spec(spec)
     if str(path.parent) not in sys.path:
-        # At the end, so that its neighbours can be imported (now, or lazily) and shadow nothing.
-        sys.path.append(str(path.parent))
+        # At the end, so that its neighbours can be imported (now, or lazily) and shadow nothing; those of a
+        # copy at the start, or else the originals would be found.
+        sys.path.insert(0 if path in _copies.get().values() else len(sys.path), str(path.parent))
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
     try:

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlcore import assembly
+from dlcore import assembly, kept_code
 from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
 from dlcore.cores import waiting
@@ -93,6 +94,11 @@ class Worker:
             "precision": f"{precision} ({precision_reason})",
             "threads": f"{torch.get_num_threads()} ({waiting()})",
         }
+        if self.folder.all():
+            for sentence in kept_code.changes(self.run):
+                self._warn(sentence)
+        else:
+            kept_code.keep(self.run, preset)
         if not len(parts.data.val):
             raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")
         parts.task.model.to(self.device)
@@ -345,26 +351,32 @@ def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
     run = RunDir(run.path.absolute())
     with run.lock():
         _go_to(_folder(_read_json(run.run_json_path).get("cwd")))
-        flags = Flags()
-        worker = Worker(run, flags)
-        try:
-            flags.install()
-            worker.prepare()
-            worker.resume()
-            flags.training = True
-            on_ready()
-            return _train(worker)
-        except Interrupted as interrupted:
-            return worker.interrupted(interrupted.received)
-        except UserError as error:
-            worker.refuse(error)
-            raise
-        except Exception as error:  # a bug, ours or in the user's own code
-            traceback.print_exc()
-            worker.fail(f"{type(error).__name__}: {error}")
-            return 1
-        finally:
-            worker.close()
+        trained = CheckpointFolder(run.checkpoints_path).all()  # else nothing depends on the code as it was
+        with kept_code.using(run) if trained else nullcontext():
+            return _run(run, on_ready)
+
+
+def _run(run: RunDir, on_ready: Any) -> int:
+    flags = Flags()
+    worker = Worker(run, flags)
+    try:
+        flags.install()
+        worker.prepare()
+        worker.resume()
+        flags.training = True
+        on_ready()
+        return _train(worker)
+    except Interrupted as interrupted:
+        return worker.interrupted(interrupted.received)
+    except UserError as error:
+        worker.refuse(error)
+        raise
+    except Exception as error:  # a bug, ours or in the user's own code
+        traceback.print_exc()
+        worker.fail(f"{type(error).__name__}: {error}")
+        return 1
+    finally:
+        worker.close()
 
 
 def _train(worker: Worker) -> int:

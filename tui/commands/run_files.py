@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlcore import kept_code
 from dlcore import preset as presets
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
@@ -43,9 +44,10 @@ def preset_of(run: RunDir, sets: Sequence[str], *, builders: bool) -> Preset:
     base = _about(run).get("base")
     label = safe_text(f"{run.name}/{run.preset_path.name}")
     text = read_text(run.preset_path, label)
-    return presets.loads(
-        text, label, sets, builders=builders, base=Path(base) if isinstance(base, str) else None
-    )
+    with kept_code.using(run):
+        return presets.loads(
+            text, label, sets, builders=builders, base=Path(base) if isinstance(base, str) else None
+        )
 
 
 def rewrite(run: RunDir, sets: Sequence[str]) -> None:
