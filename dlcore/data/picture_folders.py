@@ -120,3 +120,8 @@ def _files(folder: Path) -> tuple[list[Path], list[Path]]:
             file = Path(place, name)
             (pictures if file.suffix.lower() in SUFFIXES else others).append(file)
     return pictures, others
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Picture files anywhere below a folder, by their ending, in order."""
+    return _files(folder)[0]

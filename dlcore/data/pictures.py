@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -54,8 +54,17 @@ def read_picture(path: Path, size: PictureSize) -> Tensor:
     Raises:
         UnreadablePictureError: not a picture, damaged, or too large.
     """
+    return read_picture_bytes(path, size)
+
+
+def read_picture_bytes(source: Path | IO[bytes], size: PictureSize) -> Tensor:
+    """As `read_picture`, also from a file in memory.
+
+    Raises:
+        UnreadablePictureError: not a picture, damaged, or too large.
+    """
     try:
-        with _opened(path) as picture:
+        with _opened(source) as picture:
             channels, height, width = size
             # Large JPEGs are decoded at a half, a quarter or an eighth, which costs that much less.
             picture.draft("RGB" if channels == 3 else "L", (2 * width, 2 * height))
@@ -114,8 +123,8 @@ def map_files(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    with Image.open(path, formats=FORMATS) as picture:
+def _opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+    with Image.open(source, formats=FORMATS) as picture:
         pixels = picture.width * picture.height
         if pixels > MAX_PIXELS:
             raise UnreadablePictureError(

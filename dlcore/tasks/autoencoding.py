@@ -12,6 +12,7 @@ from dlcore.fields import NonNegative
 from dlcore.registry import TASKS
 from dlcore.tasks.brightness import Brightness, picture
 from dlcore.tasks.sums import Means
+from dlcore.training.report import Report, Section, Worst, table
 from dlcore.training.task import Metrics, Task
 
 
@@ -41,6 +42,19 @@ class Autoencoding(Task):
         """Loss, and the mean error of a pixel's brightness, which lies between 0 and 1."""
         return ReconstructionErrors(self.brightness)
 
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """How far each image is from its reconstruction (what was never seen is drawn badly), and that picture."""
+        drawn = self.brightness.of(self.model(inputs).float())
+        errors = (drawn - self.brightness.of(inputs.float())).abs().flatten(1).mean(1).tolist()
+        pictures = (drawn.cpu() * 255).round().byte().tolist()
+        return [
+            {"prediction": error, "picture": pixels} for error, pixels in zip(errors, pictures, strict=True)
+        ]
+
+    def report(self) -> Report:
+        """The images that are drawn worst."""
+        return WorstDrawn(self.brightness)
+
     def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """Each image beside its reconstruction."""
         given, drawn = self.brightness.of(batch.inputs), self.brightness.of(outputs)
@@ -48,6 +62,23 @@ class Autoencoding(Task):
             {"index": int(index), "pictures": [picture("input", before), picture("drawn again", after)]}
             for index, before, after in zip(batch.index, given, drawn, strict=True)
         ]
+
+
+class WorstDrawn(Report):
+    """The images that are furthest from their reconstruction."""
+
+    def __init__(self, brightness: Brightness) -> None:
+        self._brightness, self._worst = brightness, Worst(20)
+
+    def update(self, outputs: Tensor, batch: Batch) -> None:
+        """Add a batch of reconstructions."""
+        errors = (self._brightness.of(outputs) - self._brightness.of(batch.inputs.float())).abs().flatten(1)
+        self._worst.add(errors.mean(1), batch.index, errors.mean(1))
+
+    def sections(self) -> dict[str, Section]:
+        """The list of them."""
+        columns = ("sample", "pixel error")
+        return {"mistakes": table("drawn worst", columns, self._worst.rows(), of_samples=True)}
 
 
 class ReconstructionErrors(Means):

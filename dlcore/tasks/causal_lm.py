@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Count, CountOrZero, NonNegative
 from dlcore.registry import TASKS
+from dlcore.tasks.language_report import LanguageReport
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 from dlcore.vocabulary import Tokenizer, from_plain
 
@@ -56,6 +58,28 @@ class CausalLM(Task):
     def metrics(self) -> Metrics:
         """Loss, perplexity, accuracy and, where tokens give the text back, bits per character."""
         return LanguageMetrics(self.spec.preprocessing.get("characters"))
+
+    def write(self, prompt: str, *, max_tokens: int, temperature: float, top_k: int, seed: int) -> str:
+        """The model's continuation of a text."""
+        tokenizer = from_plain(self.spec.preprocessing["tokenizer"])
+        ids = tokenizer.encode(prompt)
+        if not ids:
+            raise ValueError("an empty prompt gives nothing to go on from")
+        device = next(self.model.parameters()).device
+        written = generate(
+            self.model,
+            torch.tensor([ids], device=device),
+            max_tokens,
+            length=self.spec.input_shape[0],
+            temperature=temperature,
+            top_k=top_k,
+            generator=torch.Generator(device).manual_seed(seed),
+        )
+        return tokenizer.separator + tokenizer.decode(written[0].tolist())
+
+    def report(self) -> Report:
+        """Loss by position in the window, and the tokens that cost most."""
+        return NextTokenReport(from_plain(self.spec.preprocessing["tokenizer"]), by_position=True)
 
     def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """The beginning of each window, and how the model goes on."""
@@ -118,6 +142,14 @@ def generate(
         ids = torch.cat([ids, drawn], dim=1)
     model.train(was_training)
     return ids[:, prompts.shape[1] :]
+
+
+class NextTokenReport(LanguageReport):
+    """Every position is asked."""
+
+    def update(self, outputs: Tensor, batch: Batch) -> None:
+        """Add a batch of logits, (batch, time, vocabulary)."""
+        self.add(outputs, batch.targets, torch.ones_like(batch.targets, dtype=torch.bool))
 
 
 class LanguageMetrics(Metrics):

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Count, Fraction
 from dlcore.registry import TASKS
+from dlcore.tasks.classification_report import ClassificationReport
+from dlcore.tasks.probabilities import class_probabilities
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
 
@@ -67,6 +70,31 @@ class Classification(Task):
         """Loss, accuracy, precision, recall, F1 and the confusion matrix."""
         return ClassificationMetrics(max(2, self.spec.num_outputs), self.top_k)
 
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The likeliest class and the probability of each."""
+        names, answers = self.names, []
+        logits = self.model(inputs).float()
+        for row, even in zip(class_probabilities(logits).tolist(), logits[:, -1].tolist(), strict=True):
+            best = int(even > 0) if self.binary else max(range(len(row)), key=row.__getitem__)
+            answers.append(
+                {
+                    "prediction": names[best],
+                    "probability": row[best],
+                    "probabilities": dict(zip(names, row, strict=True)),
+                }
+            )
+        return answers
+
+    def report(self) -> Report:
+        """Each class, the confusion matrix, calibration and the worst mistakes."""
+        return ClassificationReport(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the classes; numbers where the data gives no names."""
+        count = max(2, self.spec.num_outputs)
+        return [str(name) for name in self.spec.class_names] or [str(code) for code in range(count)]
+
     def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """Label, prediction and probabilities of every sample."""
         probabilities = class_probabilities(outputs).tolist()
@@ -79,14 +107,6 @@ class Classification(Task):
             }
             for index, target, p in zip(batch.index, batch.targets, probabilities, strict=True)
         ]
-
-
-def class_probabilities(logits: Tensor) -> Tensor:
-    """Probabilities, (batch, classes), of logits (batch, classes), or (batch, 1) for yes or no."""
-    if logits.shape[1] == 1:
-        yes = logits.float().sigmoid()
-        return torch.cat([1 - yes, yes], dim=1)
-    return logits.float().softmax(dim=1)
 
 
 class ClassificationMetrics(Metrics):

@@ -62,6 +62,19 @@ class Diffusion(Task):
         errors = (predicted - noise).square().flatten(1).mean(1)  # (batch,)
         return errors.mean(), {"errors": errors}
 
+    def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The denoiser, called with noisy images and their steps, (batch,)."""
+        time = spread(len(inputs), self.schedule.steps).to(inputs.device)
+        clean = 2 * self.brightness.of(inputs.float()) - 1
+        noise = fixed_noise(*clean.shape, device=clean.device)
+        return self.model, (self.schedule.noisy(clean, time, noise), time)
+
+    def create(self, count: int, *, seed: int) -> Tensor:
+        """Images out of noise, (count, channels, height, width) in 0..1."""
+        device = next(self.model.parameters()).device
+        (_, images), *_ = reversed(self.draw(count, device=device, seed=seed))
+        return images
+
     def metrics(self) -> Metrics:
         """The loss: mean squared error of the noise; 1 is no better than a guess of 0."""
         return Means()

@@ -95,6 +95,16 @@ class Adversarial(Task):
         """Both losses and the Fréchet distance."""
         return AdversarialMetrics()
 
+    def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The generator, which is called with noise, (batch, latent)."""
+        return self.generator, (fixed_noise(len(inputs), self.latent, device=inputs.device),)
+
+    def create(self, count: int, *, seed: int) -> Tensor:
+        """Images of new noise, (count, channels, height, width) in 0..1."""
+        noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        device = next(self.generator.parameters()).device
+        return self.brightness.of(self.generator(noise.to(device)).float())
+
     def samples(self, batch: Batch, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:
         """Generated images, from the same noise each time."""
         return [

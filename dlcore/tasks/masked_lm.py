@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.errors import UserError
 from dlcore.registry import TASKS
+from dlcore.tasks.language_report import LanguageReport
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 from dlcore.vocabulary import Tokenizer, from_plain
 
@@ -92,6 +94,10 @@ class MaskedLM(Task):
         """Loss, perplexity and accuracy over the tokens asked about."""
         return MaskedMetrics()
 
+    def report(self) -> Report:
+        """The hidden tokens that cost most."""
+        return HiddenTokenReport(from_plain(self.spec.preprocessing["tokenizer"]), by_position=False)
+
     def samples(self, batch: Batch, outputs: Guesses) -> list[dict[str, Any]]:
         """Each text with its hidden tokens, the model's likeliest guesses and what was there."""
         tokenizer = from_plain(self.spec.preprocessing["tokenizer"])
@@ -159,6 +165,14 @@ def _shown(tokenizer: Tokenizer, ids: list[int], mask_id: int) -> str:
         pieces.append(tokenizer.decode(run))
         run = []
     return f"{tokenizer.separator}▢{tokenizer.separator}".join(pieces).strip()
+
+
+class HiddenTokenReport(LanguageReport):
+    """Only hidden tokens are asked about."""
+
+    def update(self, outputs: Guesses, batch: Batch) -> None:
+        """Add a batch of guesses."""
+        self.add(outputs.logits, outputs.targets, outputs.targets != NOT_ASKED)
 
 
 class MaskedMetrics(Metrics):

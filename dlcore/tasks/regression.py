@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Positive
 from dlcore.registry import TASKS
+from dlcore.tasks.regression_report import RegressionReport
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
 _LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
@@ -58,6 +60,23 @@ class Regression(Task):
     def metrics(self) -> Metrics:
         """Loss, MAE, RMSE and R²."""
         return RegressionMetrics()
+
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The number in the data's units; by name where there are several."""
+        offset, scale = self.offset.to(inputs.device), self.scale.to(inputs.device)
+        rows = (self.model(inputs).float() * scale + offset).tolist()
+        if len(self.names) == 1:
+            return [{"prediction": row[0]} for row in rows]
+        return [{"prediction": dict(zip(self.names, row, strict=True))} for row in rows]
+
+    def report(self) -> Report:
+        """Errors of each output, their spread, and the largest."""
+        return RegressionReport(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the outputs; numbered where the data gives no names."""
+        return list(self.spec.target_names) or [f"output {at + 1}" for at in range(self.spec.num_outputs)]
 
     def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """True and predicted numbers of every sample."""

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from dlcore.data.spec import NOT_JUDGED, Batch, DataSpec
 from dlcore.registry import TASKS
 from dlcore.tasks.pictures import as_pixels, painted
+from dlcore.tasks.segmentation_report import SegmentationReport
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
 Loss = Literal["ce", "bce", "dice", "ce+dice", "bce+dice"]
@@ -86,6 +88,25 @@ class Segmentation(Task):
     def metrics(self) -> Metrics:
         """Loss, IoU, Dice and the share of right pixels."""
         return SegmentationMetrics(max(2, self.spec.num_outputs), self.spec.class_names)
+
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The share of each class, and the class of every pixel as a picture of class indices."""
+        answers = []
+        for mask in predicted(self.model(inputs)).cpu():
+            counts = torch.bincount(mask.flatten(), minlength=len(self.names)).tolist()
+            shares = {name: count / mask.numel() for name, count in zip(self.names, counts, strict=True)}
+            found = ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if share)
+            answers.append({"prediction": found, "shares": shares, "picture": mask.tolist()})
+        return answers
+
+    def report(self) -> Report:
+        """IoU and Dice of each class, the confusion matrix of pixels, the worst pictures."""
+        return SegmentationReport(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the classes; numbers where the data gives no names."""
+        return list(self.spec.class_names) or [str(code) for code in range(max(2, self.spec.num_outputs))]
 
     def samples(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """Image, mask and prediction of every sample, classes as colours."""

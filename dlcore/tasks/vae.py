@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
+from dlcore.errors import UserError
 from dlcore.fields import NonNegative
 from dlcore.registry import TASKS
 from dlcore.tasks.brightness import Brightness, fixed_noise, picture
@@ -59,6 +60,19 @@ class VariationalAutoencoding(Task):
     def metrics(self) -> Metrics:
         """The loss and its two parts, ``reconstruction`` and ``kl``."""
         return ElboParts()
+
+    def create(self, count: int, *, seed: int) -> Tensor:
+        """Images of codes that never belonged to one, (count, channels, height, width) in 0..1.
+
+        Raises:
+            UserError: the model has no decoder to draw with.
+        """
+        latent, decoder = getattr(self.model, "latent", None), getattr(self.model, "decoder", None)
+        if latent is None or decoder is None:
+            raise UserError(f"{type(self.model).__name__} has no latent and decoder to draw with")
+        noise = torch.randn(count, latent, generator=torch.Generator().manual_seed(seed))
+        drawn: Tensor = decoder(noise.to(next(self.model.parameters()).device))
+        return drawn.float().sigmoid()
 
     @torch.no_grad()
     def samples(self, batch: Batch, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:

@@ -11,15 +11,19 @@ from torch import nn
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
 from dlcore.training.precision import Precision
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task, as_float
 from dlcore.training.trouble import is_out_of_memory
 
 
 @torch.no_grad()
-def evaluate(task: Task, batches: Batches, precision: Precision) -> Metrics:
+def evaluate(task: Task, batches: Batches, precision: Precision, report: Report | None = None) -> Metrics:
     """Run a part once, in evaluation mode, without changing anything.
 
     A batch that does not fit in memory is split in halves until it does.
+
+    Args:
+        report: is fed, too, where one is wanted.
 
     Raises:
         torch.OutOfMemoryError: not even a single sample fits.
@@ -28,7 +32,7 @@ def evaluate(task: Task, batches: Batches, precision: Precision) -> Metrics:
     pieces = 1
     with evaluation_mode(task.model):
         for batch in batches.epoch(0):
-            while not _add(task, batch, pieces, metrics, precision):
+            while not _add(task, batch, pieces, metrics, precision, report):
                 pieces *= 2
     return metrics
 
@@ -57,7 +61,9 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
     return [Batch(*piece) for piece in zip(*parts, strict=True)]
 
 
-def _add(task: Task, batch: Batch, pieces: int, metrics: Metrics, precision: Precision) -> bool:
+def _add(
+    task: Task, batch: Batch, pieces: int, metrics: Metrics, precision: Precision, report: Report | None
+) -> bool:
     """Add one batch in pieces; False when memory ran out, with nothing added."""
     results = []
     try:
@@ -71,4 +77,6 @@ def _add(task: Task, batch: Batch, pieces: int, metrics: Metrics, precision: Pre
         return False
     for loss, outputs, piece in results:
         metrics.update(loss.float(), as_float(outputs), piece)
+        if report is not None:
+            report.update(as_float(outputs), piece)
     return True

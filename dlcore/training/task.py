@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
+from dlcore.errors import UserError
+from dlcore.training.report import Report
 
 
 class Phase(NamedTuple):
@@ -69,6 +71,57 @@ class Task(ABC):
     @abstractmethod
     def metrics(self) -> Metrics:
         """Fresh, empty sums."""
+
+    def report(self) -> Report:
+        """Fresh, empty: what an evaluation says besides the metrics."""
+        return Report()
+
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """What the network makes of inputs without a target, for a person and for scripts.
+
+        Args:
+            inputs: (batch, *input_shape), on the network's device.
+
+        Returns:
+            One plain dict a sample. ``prediction`` is always in it; ``probability`` and ``probabilities`` (by name)
+            where there are any; ``picture`` (nested lists of 0..255) where the answer is one.
+
+        Raises:
+            UserError: this task has nothing to say to an input.
+        """
+        raise UserError(f"task {type(self).__name__} has no answer to an input of its own")
+
+    def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The network that is taken away, and what it is called with.
+
+        Args:
+            inputs: a batch of real model inputs, (batch, *input_shape).
+
+        Returns:
+            The network and its arguments, (batch, ...) each.
+        """
+        return self.model, (inputs,)
+
+    def create(self, count: int, *, seed: int) -> Tensor:
+        """New pictures out of noise, (count, 1 or 3, height, width) in 0..1; the same for the same seed.
+
+        Raises:
+            UserError: this task draws nothing.
+        """
+        raise UserError(f"task {type(self).__name__} draws nothing; name inputs to predict")
+
+    def write(self, prompt: str, *, max_tokens: int, temperature: float, top_k: int, seed: int) -> str:
+        """What comes after a text.
+
+        Args:
+            temperature: below 1 the likelier tokens are drawn yet more often; 0 always takes the likeliest.
+            top_k: tokens are drawn from the k likeliest; 0 for all.
+
+        Raises:
+            UserError: this task writes nothing.
+            ValueError: there is nothing in the prompt to go on from.
+        """
+        raise UserError(f"task {type(self).__name__} writes nothing; name inputs to predict")
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027  (most tasks have nothing to do)
         """Called before the first step of ``epoch`` (from 0) and after every resume within it.
