@@ -1,0 +1,96 @@
+"""Every registered model through every format that holds layers: which answer alike after it, and which cannot.
+
+A new architecture is tested by being registered. What cannot be exported stands in `CANNOT` with the reason, and a
+test fails when that is no longer so. ``python -m tests.core.deploy.test_round_trips`` prints the table.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlcore.data.spec import DataSpec
+from dlcore.deploy.export import TOLERANCE
+from dlcore.deploy.exporting import FORMATS, Format, Options, Subject, flat
+from dlcore.registry import MODELS, TASKS
+from tests.core.models.test_every_model import SHAPES, make_batch, make_spec, targets_for
+
+PROGRAMS = [entry.name for entry in FORMATS.entries() if entry.builder.architecture]
+
+CANNOT: dict[tuple[str, str], str] = {}
+"""(model, format) -> why the file cannot be written or answers otherwise."""
+
+CASES = [
+    pytest.param(entry.name, make_spec(kind, targets_for(entry, kind)[0]), to, id=f"{entry.name}-{kind}-{to}")
+    for entry in MODELS.entries()
+    for kind in entry.inputs or SHAPES
+    for to in PROGRAMS
+]
+
+
+def subject_of(name: str, spec: DataSpec) -> Subject:
+    """The model with its task, untrained, and a batch for it."""
+    torch.manual_seed(0)
+    entry = MODELS.entry(name)
+    model = entry.build(spec)
+    tasks = [each.name for each in TASKS.entries() if spec.target in each.targets]
+    task = TASKS.build(str(entry.tags.get("task") or tasks[0]), model, spec)
+    network, inputs = task.exported(make_batch(spec))
+    return Subject(network.eval(), inputs, {}, Path(), "best")
+
+
+def difference(name: str, spec: DataSpec, to: str, path: Path, *, dynamic: bool) -> float:
+    """The largest, as a share of what is allowed; a batch of any size is asked with all samples and with one."""
+    subject = subject_of(name, spec)
+    form: Format = FORMATS.entry(to).builder()
+    form.write(subject, path, Options(dynamic=dynamic))
+    worst = 0.0
+    for count in (1, len(subject.inputs[0])) if dynamic else (1,):
+        inputs = tuple(tensor[:count] for tensor in subject.inputs)
+        with torch.no_grad():
+            wanted = flat(subject.network(*inputs))
+        answers = form.ask(path, [tensor.numpy() for tensor in inputs], {})
+        for ours, theirs in zip(wanted, answers, strict=True):
+            allowed = TOLERANCE * max(1.0, float(ours.abs().max()))
+            gap = (ours.double() - torch.from_numpy(theirs).double().view_as(ours)).abs().max()
+            worst = max(worst, float(gap) / allowed)
+    return worst
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "spec", "to"), CASES)
+def test_every_model_answers_alike_after_every_format(
+    name: str, spec: DataSpec, to: str, tmp_path: Path
+) -> None:
+    if (name, to) in CANNOT:
+        with pytest.raises(Exception):  # noqa: B017  (exporters raise anything)
+            assert difference(name, spec, to, tmp_path / "file", dynamic=True) <= 1
+    else:
+        assert difference(name, spec, to, tmp_path / "file", dynamic=True) <= 1
+
+
+def main() -> int:
+    """The table: a tick, or in a few words why not."""
+    print(f"| model, input | {' | '.join(PROGRAMS)} |")
+    print("|" + " --- |" * (len(PROGRAMS) + 1))
+    for entry in MODELS.entries():
+        for kind in entry.inputs or SHAPES:
+            cells = []
+            for to in PROGRAMS:
+                with tempfile.TemporaryDirectory() as folder:
+                    spec = make_spec(kind, targets_for(entry, kind)[0])
+                    try:
+                        share = difference(entry.name, spec, to, Path(folder, "file"), dynamic=True)
+                        cells.append("✓" if share <= 1 else f"differs {share:.3g} times what is allowed")
+                    except Exception as error:
+                        cells.append(f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
+            print(f"| {entry.name}, {kind} | {' | '.join(cells)} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
