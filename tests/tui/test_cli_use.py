@@ -126,21 +126,18 @@ def test_report_writes_a_page(runs: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_serve_answers_on_loopback_until_interrupted(runs: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tui.start", "serve", run_of(runs, "flowers"), "--port", "0"],
-        env=ENVIRONMENT | {"DLTUI_RUNS": str(runs)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [sys.executable, "-m", "tui.start", "serve", run_of(runs, "flowers"), "--port", "0"]
+    environment = ENVIRONMENT | {"DLTUI_RUNS": str(runs)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        address = process.stdout.readline().split(" answers at ")[1].split()[0]
-        assert address.startswith("http://127.0.0.1:")
-        request = urllib.request.Request(
-            f"{address}/predict", b'{"input": [5.1, 3.5, 1.4, 0.2]}', {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            assert json.load(response)["prediction"] in ("setosa", "versicolor", "virginica")
-    finally:
-        process.send_signal(signal.SIGINT)
+        try:
+            address = process.stdout.readline().split(" answers at ")[1].split()[0]
+            assert address.startswith("http://127.0.0.1:")
+            request = urllib.request.Request(
+                f"{address}/predict", b'{"input": [5.1, 3.5, 1.4, 0.2]}', {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=60) as response:
+                assert json.load(response)["prediction"] in ("setosa", "versicolor", "virginica")
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

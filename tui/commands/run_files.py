@@ -44,7 +44,7 @@ def preset_of(run: RunDir, sets: Sequence[str], *, builders: bool) -> Preset:
     base = _about(run).get("base")
     label = safe_text(f"{run.name}/{run.preset_path.name}")
     text = read_text(run.preset_path, label)
-    with kept_code.using(run):
+    with kept_code.using(run) if builders else contextlib.nullcontext():
         return presets.loads(
             text, label, sets, builders=builders, base=Path(base) if isinstance(base, str) else None
         )
