@@ -7,6 +7,7 @@ one is skipped and counted. `encode` is strict JSON in plain ASCII, so ``jq`` re
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -83,7 +84,11 @@ class LineWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        size = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        if stat.S_ISFIFO(status.st_mode):  # it would take 64 KB and then block the training for ever
+            self.close()
+            raise OSError(errno.EINVAL, "is a pipe, not a file", os.fspath(path))
+        size = status.st_size
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def append(self, line: str) -> None:

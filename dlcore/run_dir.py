@@ -237,10 +237,8 @@ class RunDir:
         Raises:
             OSError: the old file is still there.
         """
-        try:
-            known = decode((self.path / name).read_bytes()) or {}
-        except FileNotFoundError:
-            known = {}
+        file = self.path / name
+        known = (decode(file.read_bytes()) or {}) if file.is_file() else {}
         self.write_json_atomic(name, {**known, **changes})
 
     def write_state(self, values: Mapping[str, Any]) -> None:

@@ -7,8 +7,10 @@ at the end is ignored, a damaged one skipped and counted: reading never raises.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +165,11 @@ class SeriesWriter:
 
 def _open_whole(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    size = os.fstat(descriptor).st_size
+    status = os.fstat(descriptor)
+    if stat.S_ISFIFO(status.st_mode):  # it would take 64 KB and then block the training for ever
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is a pipe, not a file", os.fspath(path))
+    size = status.st_size
     if size % RECORD.itemsize:
         os.ftruncate(descriptor, size - size % RECORD.itemsize)
     return descriptor

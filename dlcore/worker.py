@@ -30,6 +30,7 @@ from dlcore.events import EventReader, EventWriter
 from dlcore.exhibits import write_inspection, write_samples
 from dlcore.launch import protect_output, report_errors, report_ready
 from dlcore.preset import Preset, Training, dump, loads
+from dlcore.preset_text import read_text
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
@@ -358,7 +359,7 @@ def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
 
 def _run(run: RunDir, on_ready: Any) -> int:
     flags = Flags()
-    worker = Worker(run, flags)
+    worker = _open(run, flags)
     try:
         flags.install()
         worker.prepare()
@@ -371,12 +372,22 @@ def _run(run: RunDir, on_ready: Any) -> int:
     except UserError as error:
         worker.refuse(error)
         raise
-    except Exception as error:  # a bug, ours or in the user's own code
+    except BaseException as error:  # a bug, ours or in the user's code; sys.exit(0) there is no success
         traceback.print_exc()
         worker.fail(f"{type(error).__name__}: {error}")
         return 1
     finally:
         worker.close()
+
+
+def _open(run: RunDir, flags: Flags) -> Worker:
+    try:
+        return Worker(run, flags)
+    except OSError as error:
+        raise UserError(
+            f"run {run.name} cannot be written: {error.strerror} ({error.filename or run.path}); "
+            "move what is in the way"
+        ) from error
 
 
 def _train(worker: Worker) -> int:
@@ -429,17 +440,18 @@ def _go_to(folder: Path | None) -> None:
 
 def _load_preset(run: RunDir, source: str, base: object) -> Preset:
     """The run's own preset; relative paths in it are taken from where the original was."""
-    try:
-        text = run.preset_path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The preset of run {run.name} cannot be read: {error}.") from error
-    return loads(text, source, builders=True, base=_folder(base))
+    return loads(
+        read_text(run.preset_path, f"{run.name}/{run.preset_path.name}"),
+        source,
+        builders=True,
+        base=_folder(base),
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     """What another process wrote; nothing where it is damaged."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes()) if path.is_file() else {}  # a pipe would never end
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

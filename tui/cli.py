@@ -7,6 +7,7 @@ process, 130 and 143 interrupted and saved.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+NOT_PRINTED = 2  # a disk that is full where standard output leads
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 app = typer.Typer(
@@ -407,7 +409,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     from dlcore.errors import UserError
+    from tui import streams
 
+    streams.open_missing()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a locale without "✓" must not end in a traceback
@@ -417,13 +421,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         from tui.commands.common import exit_code, report
 
-        report(error)
         code = exit_code(error)
+        with contextlib.suppress(OSError):
+            report(error)
     except BrokenPipeError:
         code = BROKEN_PIPE
-    if code == BROKEN_PIPE:
-        # What is still buffered has no reader; without this the interpreter would say so at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if not streams.is_full(error):
+            raise
+        code = NOT_PRINTED
+        with contextlib.suppress(OSError):
+            print(f"the output cannot be written: {error.strerror}; make room for it", file=sys.stderr)
+    streams.settle()
     return code
 
 

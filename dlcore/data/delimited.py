@@ -131,6 +131,8 @@ def decode_file(path: Path, encoding: str) -> str:
     """
     try:
         codec = codecs.lookup(encoding).name
+        if not path.is_file():
+            raise UserError(f"{path} is no regular file: write what it gives into a file first")
         size = path.stat().st_size
         if size * BYTES_PER_BYTE > free_memory():
             raise UserError(
@@ -194,11 +196,12 @@ def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[
 
 def _unique(header: list[str]) -> list[str]:
     """Names without blanks and repetitions: ``x``, ``x_2``; a nameless one is called by its position."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    numbers: Counter[str] = Counter()  # the last one given, so that a million equal names take no longer
     for position, cell in enumerate(header):
         wanted = name = cell.strip() or f"column_{position}"
-        number = 2
         while name in names:
-            name, number = f"{wanted}_{number}", number + 1
-        names.append(name)
-    return names
+            numbers[wanted] += 1
+            name = f"{wanted}_{numbers[wanted] + 1}"
+        names[name] = None
+    return list(names)

@@ -36,4 +36,6 @@ def _nearest(path: Path) -> str:
     except OSError:
         return f"; the folder {path.parent} does not exist" if not path.parent.exists() else ""
     close = get_close_matches(path.name, names, n=1)
+    if path.is_symlink():  # it is there, and so its own nearest name
+        return "; it is a link that leads nowhere"
     return f"; did you mean {close[0]}?" if close else ""

@@ -29,6 +29,7 @@ CLASS_LIMIT = 20
 """The most different whole numbers that are taken for classes unasked."""
 
 MAX_CLASSES = 1000
+MAX_NOTES = 20
 
 MISSING = ("", "?", "NA", "N/A", "#N/A", "nan", "null", "none")
 
@@ -94,7 +95,7 @@ def csv_table(
         decimal=decimal,
     )
     if not columns:
-        raise UserError([f"{file} has no column left to learn from", *column_notes])
+        raise UserError([f"{file} has no column left to learn from", *_few(column_notes)])
     preprocessing = {
         "kind": "table",
         "columns": columns,
@@ -110,7 +111,13 @@ def csv_table(
         preprocessing=preprocessing,
         **answer_facts(answers, parts.train),
     )
-    return in_parts(spec, inputs, answer_tensor(answers), parts, (*notes, *target_notes, *column_notes))
+    return in_parts(spec, inputs, answer_tensor(answers), parts, (*notes, *target_notes, *_few(column_notes)))
+
+
+def _few(notes: list[str]) -> list[str]:
+    """As many notes as anyone reads; a table may have a million columns with one each."""
+    more = len(notes) - MAX_NOTES
+    return notes if more <= 0 else [*notes[:MAX_NOTES], f"and {more:,} more columns with such a note"]
 
 
 def find_column(table: TextTable, wanted: str | int, key: str) -> int:
@@ -156,6 +163,12 @@ def read_target(
             raise UserError(
                 f"target {name!r} holds {cells[wrong]!r} in line {table.lines[wrong]:,}, which is no number: "
                 'set data.kind = "class", or list that text under data.missing'
+            )
+        if np.isnan(numbers).any():
+            wrong = int(np.isnan(numbers).argmax())
+            raise UserError(
+                f"target {name!r} holds {cells[wrong]!r} in line {table.lines[wrong]:,}, which is no finite "
+                "number: mend it, or list that text under data.missing"
             )
         return _values(numbers, name, path), []
     if not numeric:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ class Net(nn.Module):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         if trouble == "bug":
             raise KeyError("no such thing")
+        if trouble == "exit":
+            raise SystemExit(0)
         hidden = self.net[0](inputs)
         return self.net[1:](hidden * float("nan") if trouble == "nan" else hidden)
 
@@ -62,6 +65,7 @@ TROUBLES = {
     "memory": "Out of memory with a single sample; try a smaller model",
     "nan": "became non-finite at step 18, epoch 3",
     "bug": "KeyError: 'no such thing'",
+    "exit": "SystemExit: 0",
 }
 
 
@@ -75,7 +79,7 @@ def test_a_failed_training_is_gone_on_from(server: Server, runs: Path, preset: P
     assert TROUBLES[trouble] in run.summary().error
     (failed,) = events(run, "failed")
     assert failed["exit"] == 1
-    assert ("Traceback" in errors) is (trouble == "bug")
+    assert ("Traceback" in errors) is (trouble in ("bug", "exit"))
     assert [event["epoch"] for event in events(run, "epoch")] == [1, 2]
     assert checkpoints(run).newest(report=pytest.fail).manifest["epoch"] == 2  # type: ignore[union-attr]
     if trouble == "memory":
@@ -204,3 +208,25 @@ def test_damaged_files_beside_the_checkpoints(
         assert code == 0, errors
         assert stopped.summary().status == "finished"
         assert stopped.summary().epoch == 8
+
+
+@pytest.mark.parametrize("file", ["run.json", "state.json", "events.jsonl", "metrics", "checkpoints"])
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_stands_in_the_place_of_a_file_is_no_traceback_and_no_wait(
+    server: Server, stopped: RunDir, preset: Path, file: str, kind: str
+) -> None:
+    place = stopped.path / file
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.mkdir() if kind == "folder" else os.mkfifo(place)
+    code, _, errors = server.dltui(*longer(stopped), folder=preset.parent)
+    assert "Traceback" not in errors
+    assert code in (0, 1, 2)
+    assert (code != 0) is bool(errors.strip())
+
+
+def test_a_curve_that_is_a_pipe_costs_the_curve(server: Server, stopped: RunDir, preset: Path) -> None:
+    curve = stopped.metrics_path / "train.loss"
+    curve.unlink()
+    os.mkfifo(curve)
+    code, _, errors = server.dltui(*longer(stopped), folder=preset.parent)
+    assert code == 0, errors

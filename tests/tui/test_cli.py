@@ -444,3 +444,34 @@ def test_a_finished_run_says_how_to_train_on(runs: Path, capsys: pytest.CaptureF
     make_run(runs, "mine")
     assert main(["resume", "mine"]) == 2
     assert "dltui resume mine --set training.epochs=40" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["ls"], ["ls", "--json"], ["presets"], ["models", "mlp"], ["--help"]])
+def test_a_full_disk_behind_standard_output_is_a_sentence(runs: Path, verb: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "tui.cli", *verb]
+        ended = subprocess.run(
+            command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "the output cannot be written: No space left on device; make room for it\n"
+
+
+def test_a_full_disk_behind_both_streams_keeps_the_exit_code(runs: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "tui.cli", "show", "nothing"]
+        assert (
+            subprocess.run(command, env=environment(), stdout=full, stderr=full, timeout=60).returncode == 2
+        )
+
+
+@pytest.mark.parametrize(("verb", "code"), [("ls", 0), ("presets", 0), ("rm nothing", 2), ("rm kept", 0)])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_lead_nowhere(runs: Path, verb: str, code: int, closed: str) -> None:
+    make_run(runs, "kept")
+    line = f"exec {sys.executable} -m tui.cli {verb} {closed}"
+    ended = subprocess.run(
+        ["/bin/sh", "-c", line], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stdout + ended.stderr

@@ -34,7 +34,7 @@ def create(folder: Path, name: str | None, preset: Preset) -> RunDir:
 def _about(run: RunDir) -> dict[str, Any]:
     """run.json, or nothing where it is damaged."""
     try:
-        return decode(run.run_json_path.read_bytes()) or {}
+        return (decode(run.run_json_path.read_bytes()) or {}) if run.run_json_path.is_file() else {}
     except OSError:
         return {}
 

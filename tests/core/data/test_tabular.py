@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,14 @@ def test_repeated_and_empty_names_are_told_apart(tmp_path: Path) -> None:
         "column_2",
         "x_3",
     )
+
+
+@pytest.mark.parametrize("name", ["same", "c{}", ""])
+def test_as_many_columns_as_a_file_can_hold_get_their_names_in_linear_time(tmp_path: Path, name: str) -> None:
+    width = 100_000
+    header = ",".join(name.format(position) for position in range(width))
+    table = read_table(write(tmp_path, f"{header}\n{'1,' * (width - 1)}1\n"), header="yes")
+    assert len(set(table.names)) == width
 
 
 def test_white_space_blank_lines_and_a_byte_order_mark_do_not_count(tmp_path: Path) -> None:
@@ -315,6 +324,32 @@ def test_a_wrong_option_is_a_sentence(tmp_path: Path, options: dict[str, Any], w
 def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     write(tmp_path, people(), name="people.csv")
     assert "did you mean people.csv?" in sentence(tmp_path / "poeple.csv")
+
+
+def test_a_link_to_itself_is_not_offered_as_its_own_nearest(tmp_path: Path) -> None:
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    assert sentence(tmp_path / "loop.csv").endswith("it is a link that leads nowhere")
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "is no regular file" in sentence(tmp_path / "pipe.csv")
+    assert "is no regular file" in sentence("/dev/zero")
+
+
+def test_a_number_that_is_not_finite_is_no_answer(tmp_path: Path) -> None:
+    rows = "".join(f"{row * 1.5},{'inf' if row == 3 else row * 0.5}\n" for row in range(40))
+    what = sentence(write(tmp_path, f"x,y\n{rows}"), kind="number")
+    assert "holds 'inf' in line 5, which is no finite number" in what
+
+
+def test_a_thousand_useless_columns_are_not_a_thousand_lines(tmp_path: Path) -> None:
+    header, cells = ",".join(f"c{n}" for n in range(1000)), "7," * 1000
+    path = write(tmp_path, f"{header},y\n" + "".join(f"{cells}{row % 2}\n" for row in range(40)))
+    with pytest.raises(UserError) as caught:
+        build(path)
+    assert len(caught.value.lines) == 22
+    assert caught.value.lines[-1] == "and 980 more columns with such a note"
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
