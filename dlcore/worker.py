@@ -314,7 +314,10 @@ class Worker:
             "choices": self.choices,
             "weights": None if self.parts.weights is None else self.parts.weights.to_dict(),
         }
-        self.run.update_json("run.json", facts)
+        try:
+            self.run.update_json("run.json", facts)
+        except OSError as error:
+            raise _in_the_way(self.run, error) from error
 
     def _tell_weights(self, loaded: Loaded) -> None:
         """What the model starts from, as an event with everything that was not loaded, and why."""
@@ -384,10 +387,14 @@ def _open(run: RunDir, flags: Flags) -> Worker:
     try:
         return Worker(run, flags)
     except OSError as error:
-        raise UserError(
-            f"run {run.name} cannot be written: {error.strerror} ({error.filename or run.path}); "
-            "move what is in the way"
-        ) from error
+        raise _in_the_way(run, error) from error
+
+
+def _in_the_way(run: RunDir, error: OSError) -> UserError:
+    return UserError(
+        f"run {run.name} cannot be written: {error.strerror} ({error.filename or run.path}); "
+        "move what is in the way"
+    )
 
 
 def _train(worker: Worker) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,6 +115,8 @@ class RunWatch:
             info = path.stat()
             version = (info.st_mtime_ns, info.st_ino)
             if version == self._snapshot_version or info.st_size > MAX_SNAPSHOT_BYTES:
+                return None
+            if not stat.S_ISREG(info.st_mode):  # a planted pipe must not hang
                 return None
             snapshot = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError):

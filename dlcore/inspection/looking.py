@@ -190,8 +190,14 @@ def _add_weights(look: Look, model: nn.Module, updates: Mapping[str, float]) -> 
 
 @contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Dropout off; afterwards modes, buffers and every random generator are as they were, bit by bit."""
-    modes = [(module, module.training) for module in model.modules()]
+    """Dropout off; afterwards modes, buffers, counters and every random generator are as they were, bit by bit."""
+    counters = [  # a user's forward may count its calls; ``training`` is among them
+        (
+            module,
+            {name: value for name, value in vars(module).items() if isinstance(value, int | float | str)},
+        )
+        for module in model.modules()
+    ]
     buffers = [
         (module, name, buffer, buffer.detach().clone())
         for module in model.modules()
@@ -214,7 +220,7 @@ def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
         with torch.no_grad():
             for module, name, buffer, before in buffers:
                 module._buffers[name] = buffer.copy_(before)
-        for module, mode in modes:
-            module.training = mode
+        for module, values in counters:
+            vars(module).update(values)
         for module, call in compiled:
             module._compiled_call_impl = call

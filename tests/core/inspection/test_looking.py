@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
-from dlcore.inspection.looking import Look, look_inside
+from dlcore.inspection.looking import Look, look_inside, undisturbed
 from dlcore.inspection.tensors import BINS, piece, statistics
 from dlcore.inspection.views import on_a_plane
 from dlcore.models.attention import SelfAttention
@@ -222,3 +222,23 @@ def test_nothing_is_left_behind() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert [module.training for module in model] == [True, True, True, False]
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+class Counting(nn.Module):
+    """Counts its own calls, as a user's module may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(6, 3)
+        self.calls = 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.net(inputs)
+
+
+def test_a_look_is_no_call_that_a_module_counts() -> None:
+    model = Counting()
+    with undisturbed(model, torch.device("cpu")):
+        model(torch.ones(2, 6))
+    assert model.calls == 0
