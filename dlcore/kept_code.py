@@ -179,6 +179,6 @@ def _read_plain(path: Path) -> bytes:
 
 def _about(run: RunDir) -> Mapping[str, Any]:
     try:
-        return decode(run.run_json_path.read_bytes()) or {}
+        return (decode(run.run_json_path.read_bytes()) or {}) if run.run_json_path.is_file() else {}
     except OSError:
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -128,19 +127,16 @@ def newest_folder(run: RunDir) -> Path:
     return newest.path
 
 
-def test_a_changed_model_is_refused_and_nothing_is_touched(
-    server: Server, stopped: RunDir, tmp_path: Path
+def test_a_changed_model_is_trained_on_as_it_was_and_says_so(
+    server: Server, stopped: RunDir, runs: Path, preset: Path
 ) -> None:
-    (tmp_path / "own.py").write_text(OWN.format(width=17))
-    before = stopped.state_path.read_text(), sorted(stopped.checkpoints_path.iterdir())
-    code, out, errors = server.dltui(*longer(stopped))
-    assert (code, out) == (2, "")
-    assert "does not fit this run" in errors
-    assert errors.count("\n") == 1
-    assert json.loads(stopped.state_path.read_text()) == json.loads(before[0])
-    assert sorted(stopped.checkpoints_path.iterdir()) == before[1]
-    (tmp_path / "own.py").write_text(OWN.format(width=16))
-    assert server.dltui(*longer(stopped))[0] == 0
+    whole = ["run", preset, "--runs", runs, "--name", "whole", "--quiet", "--set", "training.epochs=8"]
+    assert server.dltui(*whole)[0] == 0
+    (preset.parent / "own.py").write_text(OWN.format(width=17))
+    code, _, errors = server.dltui(*longer(stopped))
+    assert code == 0, errors
+    assert any("has changed since this run began" in each["message"] for each in events(stopped, "warning"))
+    assert_same_weights(stopped, RunDir(runs / "whole"))
 
 
 def test_code_in_a_checkpoint_is_never_run(server: Server, stopped: RunDir, tmp_path: Path) -> None:
