@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from dlcore.training.precision import Precision, choose_device, choose_precision
 from dlcore.training.task import Task
 
 _SPEC = TypeAdapter(DataSpec)
+
+MOST_NUMBERS = 2**36
+"""Of a sample times its answers; a run that claims more was made to exhaust the memory."""
 
 
 @dataclass(frozen=True)
@@ -195,13 +199,14 @@ def put_weights(task: Task, weights: dict[str, Tensor], source: Checkpoint) -> N
 
 def _about(run: RunDir) -> dict[str, Any]:
     try:
-        about = json.loads(run.run_json_path.read_bytes())
+        # A pipe in its place would be waited for.
+        about = json.loads(run.run_json_path.read_bytes()) if run.run_json_path.is_file() else None
     except OSError as error:
         raise UserError(f"run.json of {run.name} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError):
         about = None
     if not isinstance(about, dict):
-        raise UserError(f"run.json of {run.name} is damaged: it is no JSON object")
+        raise UserError(f"run.json of {run.name} is missing or damaged: it is no JSON object")
     return about
 
 
@@ -209,6 +214,10 @@ def _spec(run: RunDir, about: dict[str, Any]) -> DataSpec:
     if "spec" not in about:
         raise UserError(f"run {run.name} has not begun to train: its data is not described yet")
     try:
-        return _SPEC.validate_python(about["spec"])
+        spec = _SPEC.validate_python(about["spec"])
     except (ValidationError, RecursionError) as error:
         raise UserError(f"run.json of {run.name} is damaged: it describes no data") from error
+    sizes = (*spec.input_shape, spec.num_outputs + 1)
+    if min(sizes) < 1 or math.prod(sizes) > MOST_NUMBERS:  # before a network of that size is made
+        raise UserError(f"run.json of {run.name} is damaged: no data has samples of shape {sizes[:-1]}")
+    return spec

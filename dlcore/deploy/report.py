@@ -159,7 +159,8 @@ def _environment(about: Mapping[str, Any]) -> str:
 
 def _preset(run: RunDir) -> str:
     try:
-        return page.text(run.preset_path.read_text("utf-8"), 100_000, newlines=True)
+        text = run.preset_path.read_text("utf-8") if run.preset_path.is_file() else ""
+        return page.text(text, 100_000, newlines=True)
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -244,7 +245,7 @@ def _last(events: Sequence[Mapping[str, Any]], kind: str) -> Mapping[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return decode(path.read_bytes()) or {}
+        return (decode(path.read_bytes()) or {}) if path.is_file() else {}  # a pipe would be waited for
     except OSError:
         return {}
 

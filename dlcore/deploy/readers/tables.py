@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,7 +19,13 @@ Row = Mapping[str, str]
 
 
 class Rows(Reader):
-    """What both kinds of table share: a file becomes rows, a row with a fault is answered with it."""
+    """What both kinds of table share: a file becomes rows, a row with a fault is answered with it.
+
+    Attributes:
+        unnamed: columns may go by position, so that a single row without a header is read, too.
+    """
+
+    unnamed = False
 
     def read(self, place: str, *, labelled: bool) -> Iterator[Item | Unreadable]:
         """One sample a row; all rows at once, or one by one where a row has a fault."""
@@ -63,13 +70,18 @@ class Rows(Reader):
             return error
 
     def _table(self, path: Path) -> TextTable:
+        """The file as the training's was written, else as it looks by itself."""
         keys = ("encoding", "delimiter", "header")
-        try:
-            return read_table(path, **{key: self.options[key] for key in keys if key in self.options})
-        except UserError:
-            if "delimiter" not in self.options and "header" not in self.options:
-                raise
-            return read_table(path)  # another file than the trained one may be written another way
+        attempts: list[dict[str, Any]] = [{key: self.options[key] for key in keys if key in self.options}, {}]
+        if self.unnamed:
+            attempts.append({"header": "no"})
+        reasons: list[UserError] = []
+        for options in attempts:
+            try:
+                return read_table(path, **options)
+            except UserError as error:
+                reasons.append(error)
+        raise reasons[0]
 
     @abstractmethod
     def _columns(self, table: TextTable) -> dict[str, str]:
@@ -108,6 +120,8 @@ class OwnTable(Rows):
 @READERS.register("standardise")
 class Numbers(Rows):
     """Numbers by the names of the features, or in their order where the file has other names or none."""
+
+    unnamed = True
 
     def _columns(self, table: TextTable) -> dict[str, str]:
         count = self.spec.input_shape[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_a_run_without_a_checkpoint_says_so(run: RunDir) -> None:
 def test_a_damaged_description_is_one_sentence(run: RunDir, content: bytes) -> None:
     run.run_json_path.write_bytes(content)
     assert "damaged" in refused(run)
+
+
+@pytest.mark.parametrize("shape", [[10**12], [-4], [0], [2**20, 2**20]])
+def test_data_that_cannot_be_is_refused_before_a_network_is_made(run: RunDir, shape: list[int]) -> None:
+    rewrite_json(run.run_json_path, lambda about: about["spec"].update(input_shape=shape))
+    assert "no data has samples of shape" in refused(run)
+
+
+def test_a_pipe_in_place_of_the_description_is_not_waited_for(run: RunDir) -> None:
+    run.run_json_path.unlink()
+    os.mkfifo(run.run_json_path)
+    assert "missing or damaged" in refused(run)
 
 
 def test_data_of_another_shape_than_the_weights_is_one_sentence(run: RunDir) -> None:

@@ -97,6 +97,13 @@ def test_an_evaluation_repeats_the_recorded_figures_and_is_plain_data(
     assert json.loads(json.dumps(result)) == result
 
 
+def test_a_single_row_without_names_is_read(trained_once: TrainedOnce, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("5.1,3.5,1.4,0.2\n")
+    (answer,) = predict(trained.load(trained_once(IRIS)), [str(tmp_path / "a.csv")])
+    assert isinstance(answer, Answer)
+    assert answer.name == f"{tmp_path / 'a.csv'}:1"
+
+
 def test_the_part_can_be_chosen(trained_once: TrainedOnce) -> None:
     found = trained.load(trained_once(IRIS))
     assert evaluate(found, split="val")["samples"] == len(found.data().val)
