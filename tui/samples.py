@@ -16,6 +16,8 @@ MOST = 500  # samples
 MOST_TEXT = 20_000  # signs
 MOST_SIDE = 512  # pixels
 MOST_PICTURES = 24  # of one sample
+MOST_FRAMES = 500  # of one sample
+MOST_FRAME = 4_000  # signs
 
 Pixels = tuple[tuple[tuple[int, int, int], ...], ...]  # rows of red, green, blue
 
@@ -45,6 +47,7 @@ class Sample:
         text: generated, or the input as text.
         caption: what to say below the pictures; "" leaves it to target and prediction.
         pictures: the input, what was wanted of it, what was made of it: shown side by side.
+        frames: an episode as texts, one a moment, to be stepped through.
     """
 
     index: int | None = None
@@ -56,6 +59,7 @@ class Sample:
     text: str = ""
     caption: str = ""
     pictures: tuple[Picture, ...] = ()
+    frames: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ class Samples:
     def right(self) -> int:
         """How many are right."""
         return sum(row.right is True for row in self.rows)
+
+    @property
+    def moments(self) -> int:
+        """Frames of the longest episode."""
+        return max((len(row.frames) for row in self.rows), default=0)
 
 
 def parse(content: Any, about: Mapping[str, Any]) -> Samples:
@@ -108,6 +117,7 @@ def _sample(row: Mapping[str, Any], classes: Sequence[str]) -> Sample:
         "text": safe_text(text, limit=MOST_TEXT, newlines=True) if isinstance(text, str) else "",
         "caption": _said(row.get("caption"), limit=200),
         "pictures": _pictures(row),
+        "frames": _frames(row.get("frames")),
     }
     if type(target) is int or type(prediction) is int:
         return Sample(
@@ -162,6 +172,11 @@ def _pictures(row: Mapping[str, Any]) -> tuple[Picture, ...]:
     entries = [entry for entry in listed[:MOST_PICTURES] if isinstance(entry, Mapping)]
     found = [(_said(entry.get("name"), limit=40), pixels(entry.get("pixels"))) for entry in entries]
     return tuple(Picture(name, picture) for name, picture in found if picture is not None)
+
+
+def _frames(value: object) -> tuple[str, ...]:
+    listed = value[:MOST_FRAMES] if isinstance(value, list) else []
+    return tuple(safe_text(text, limit=MOST_FRAME, newlines=True) for text in listed if isinstance(text, str))
 
 
 def pixels(value: Any) -> Pixels | None:

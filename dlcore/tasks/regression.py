@@ -16,7 +16,7 @@ from dlcore.tasks.regression_report import RegressionReport
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
-_LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
 @TASKS.register("regression", targets=("number",))
@@ -40,7 +40,7 @@ class Regression(Task):
         delta: Positive = 1.0,
     ) -> None:
         super().__init__(model, spec)
-        self._loss = _LOSSES[loss]
+        self._loss = LOSSES[loss]
         self._options = {"delta": delta} if loss == "huber" else {}
         self.scale = torch.tensor(spec.target_scale or [1.0] * spec.num_outputs)
         self.offset = torch.tensor(spec.target_offset or [0.0] * spec.num_outputs)

@@ -51,8 +51,10 @@ class Stepper:
         add_loss: Callable[[str, Tensor], None],
     ) -> None:
         self.task, self.training, self.precision, self.ema = task, training, precision, ema
-        self.phases = [
-            (p.name, _curve(p.name), optimizers[p.name], parameters_of(p.modules)) for p in task.phases
+        self.phases = [  # a repeated phase has one curve: the loss of its last repetition
+            (p.name, _curve(p.name) if last else "", optimizers[p.name], parameters_of(p.modules))
+            for p in task.phases
+            for last in [False] * (p.repeats - 1) + [True]
         ]
         self.pieces, self.skipped = 1, 0
         self.observed: tuple[Tensor, Any, Batch] | None = None
@@ -83,7 +85,8 @@ class Stepper:
             if loss is None:
                 _clear_gradients(parameters)
                 raise DoesNotFitError
-            self._add_loss(curve, loss)
+            if curve:
+                self._add_loss(curve, loss)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             if self._plain or self._usable(optimizer, parameters):
@@ -156,7 +159,8 @@ class Stepper:
         """
         if self._norm is not None:
             return self._norm
-        gradients = [p.grad for *_, parameters in self.phases for p in parameters if p.grad is not None]
+        once = [parameters for _, curve, _, parameters in self.phases if curve]
+        gradients = [p.grad for parameters in once for p in parameters if p.grad is not None]
         if not gradients:
             return None
         # What `get_total_norm` does for tensors of one device, without sorting them by it: a tenth of the time.

@@ -17,10 +17,15 @@ from dlcore.training.report import Report
 
 
 class Phase(NamedTuple):
-    """One loss and the modules that its optimizer changes; most tasks have one, a GAN has two."""
+    """One loss and the modules that its optimizer changes; most tasks have one, a GAN has two.
+
+    Attributes:
+        repeats: optimizer steps over each batch, where it is dear to get, such as episodes played for PPO.
+    """
 
     name: str
     modules: tuple[nn.Module, ...]
+    repeats: int = 1
 
 
 class Metrics(ABC):

@@ -30,7 +30,7 @@ def test_presets_are_shipped() -> None:
 def test_loads_with_every_option_checked(path: Path) -> None:
     preset = presets.load(path.stem, builders=True)
 
-    assert preset.data.name in BUNDLED | DOWNLOADED | {"csv", "folder"}
+    assert preset.data.name in BUNDLED | DOWNLOADED | {"csv", "folder", "gymnasium", "series"}
 
 
 @each_preset
@@ -108,6 +108,11 @@ def write_titanic(path: Path) -> None:
     path.write_text("\n".join(lines))
 
 
+def write_passengers(path: Path) -> None:
+    months = [f"{1949 + n // 12}-{n % 12 + 1:02},{100 + n + 20 * (n % 12)}" for n in range(144)]
+    path.write_text("\n".join(["Month,Passengers", *months]))
+
+
 def write_pictures(folder: Path) -> None:
     for part, count in (("train", 80), ("val", 10)):
         for name in ("ants", "bees"):
@@ -125,6 +130,7 @@ STAND_INS: dict[str, Callable[[Path], None]] = {
     "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "fashion-vae": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
+    "passengers-lstm": lambda folder: write_passengers(folder / "airline-passengers.csv"),
     "titanic-mlp": lambda folder: write_titanic(folder / "titanic.csv"),
     "ants-bees-cnn": lambda folder: write_pictures(folder / "hymenoptera_data"),
 }

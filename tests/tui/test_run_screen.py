@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from collections.abc import Sequence
@@ -326,6 +327,25 @@ async def test_samples_and_their_past(home: Path) -> None:
         await until(pilot, lambda: samples.frame_state.endswith("step 161 · 1/2"))
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: samples.frame_state.endswith("2/2"))
+
+
+async def test_episodes_are_stepped_through(home: Path) -> None:
+    run = full_run(home, status="finished")
+    frames = [f"the pole at {moment}" for moment in range(3)]
+    (run.samples_path / "step-00000161.json").write_text(
+        json.dumps({"step": 161, "samples": [{"frames": frames, "caption": "return 2 in 2 steps"}]})
+    )
+    async with app_on(home).run_test(size=WIDE) as pilot:
+        screen = await open_run(pilot, run)
+        await pilot.press("7")
+        await settled(pilot, screen)
+        samples = panel(screen, "samples")
+        assert samples.frame_state == "step 161 · frame 1/3"
+        assert "the pole at 0" in samples.query_one(Page).text
+        for key, moment in (("full_stop", 1), ("full_stop", 2), ("full_stop", 2), ("comma", 1)):
+            await pilot.press(key)
+            assert samples.frame_state == f"step 161 · frame {moment + 1}/3"
+            assert f"the pole at {moment}" in samples.query_one(Page).text
 
 
 async def test_layers_with_their_troubles(home: Path) -> None:

@@ -103,6 +103,7 @@ def test_anything_may_be_in_the_files(content: Any, about: Any) -> None:
     parse(content, about if isinstance(about, dict) else {})
     parse({"step": content, "samples": [content, {"target": content, "prediction": about}]}, {"spec": about})
     parse({"samples": [{"pictures": [content, {"name": content, "pixels": about}], "caption": content}]}, {})
+    parse({"samples": [{"frames": content}, {"frames": [content, about]}]}, {})
     parse({"samples": [{"pixels": content, "text": content, "probabilities": content, "prediction": 1}]}, {})
 
 
@@ -138,3 +139,36 @@ def test_pictures_of_a_sample_stand_beside_each_other_and_no_line_is_too_wide() 
     assert any(line.split() == ["input", "mask", "prediction"] * 2 for line in page), (
         "two samples side by side"
     )
+
+
+def shown(page: Any) -> list[str]:
+    return ["".join(part.text for part in line).rstrip() for line in page]
+
+
+def test_episodes_are_stepped_through_and_a_shorter_one_waits_at_its_end() -> None:
+    content = {
+        "samples": [
+            {"frames": ["start", "second", "end"], "caption": "return 3"},
+            {"frames": ["begin", "over"], "caption": "return 2"},
+            {"caption": "return 7"},
+        ]
+    }
+    found = parse(content, {})
+    assert found.moments == 3
+    pages = [shown(lines(found, 60, moment)) for moment in range(3)]
+    assert [page[0].split() for page in pages] == [["start", "begin"], ["second", "over"], ["end", "over"]]
+    assert pages[0][1].split() == ["return", "3", "return", "2"]
+    assert pages[0][-1] == "return 7", "an episode without frames still says how it went"
+
+
+def test_episodes_stand_below_each_other_where_they_do_not_fit() -> None:
+    found = parse({"samples": [{"frames": ["-" * 30]}, {"frames": ["=" * 30]}]}, {})
+    for width in (12, 40):
+        assert max(map(len, shown(lines(found, width)))) <= width
+        assert sum(bool(line) for line in shown(lines(found, width))) == 2
+    assert shown(lines(found, 70)) == ["-" * 30 + "  " + "=" * 30]
+
+
+def test_frames_keep_their_lines_and_nothing_a_terminal_obeys() -> None:
+    (frame,) = row(frames=["a\n \x1b[31mb", 7]).frames
+    assert frame == "a\n \\x1b[31mb"

@@ -1,4 +1,4 @@
-"""What the network answers, for eyes: right and wrong, numbers, pictures, generated text."""
+"""What the network answers, for eyes: right and wrong, numbers, pictures, generated text, episodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GAP = 2
 
 
 class SamplesPanel(Panel):
-    """The newest samples; `[` and `]` go back and forth in time."""
+    """The newest samples; `[` and `]` go back and forth in the training, `,` and `.` in an episode."""
 
     KEY = "samples"
     TAB = "samples"
@@ -39,6 +39,10 @@ class SamplesPanel(Panel):
                 tooltip="The samples before these"),
         Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="samples.later",
                 tooltip="The samples after these"),
+        Binding("comma", "step(-1)", "Back", key_display=",", id="samples.back",
+                tooltip="One frame back in the episodes shown", show=False),
+        Binding("full_stop", "step(1)", "On", key_display=".", id="samples.on",
+                tooltip="One frame on in the episodes shown", show=False),
     ]  # fmt: skip
 
     def __init__(self, context: Context) -> None:
@@ -48,6 +52,7 @@ class SamplesPanel(Panel):
         self._read_once = False
         self._name = ""
         self._samples: Samples | None = None
+        self._moment = 0
 
     def compose(self) -> ComposeResult:
         """The page."""
@@ -79,6 +84,8 @@ class SamplesPanel(Panel):
     def _read(self, event: FolderRead) -> None:
         event.stop()
         self._read_once = True
+        if event.name != self._name:
+            self._moment = 0
         self._names, self._name = event.names, event.name
         self._samples = event.content
         self._show()
@@ -95,8 +102,10 @@ class SamplesPanel(Panel):
         parts += [f"step {words.count(found.step)}"] if found.step is not None else []
         if len(self._names) > 1:
             parts.append(f"{self._names.index(self._name) + 1}/{len(self._names)}")
+        if found.moments:
+            parts.append(f"frame {self._moment + 1}/{found.moments}")
         self.frame_state = " · ".join(parts)
-        self.page.show(lines(found, self.page.width))
+        self.page.show(lines(found, self.page.width, self._moment))
 
     def action_turn(self, by: int) -> None:
         """Samples of another time; behind the last one always the newest."""
@@ -106,6 +115,12 @@ class SamplesPanel(Panel):
         at = min(max(at, 0), len(self._names) - 1)
         self._follower.choose("" if at == len(self._names) - 1 else self._names[at])
 
+    def action_step(self, by: int) -> None:
+        """Another moment of the episodes; a shorter one waits at its end."""
+        if self._samples is not None and self._samples.moments:
+            self._moment = min(max(self._moment + by, 0), self._samples.moments - 1)
+            self._show()
+
 
 def wrapped(text: str, width: int) -> list[str]:
     """Lines that fit, line breaks kept."""
@@ -114,11 +129,15 @@ def wrapped(text: str, width: int) -> list[str]:
     return [line for part in text.split("\n") for line in wrap(part, max(8, width))]
 
 
-def lines(samples: Samples, width: int) -> list[Line]:
-    """The whole page: pictures side by side, then a table, then texts."""
+def lines(samples: Samples, width: int, moment: int = 0) -> list[Line]:
+    """The whole page: pictures side by side, episodes at a moment, then a table, then texts."""
     with_pictures = [row for row in samples.rows if row.pictures]
-    rest = [row for row in samples.rows if not row.pictures]
+    episodes = [row for row in samples.rows if row.frames and not row.pictures]
+    rest = [row for row in samples.rows if not row.pictures and not row.frames]
     page: list[Line] = _gallery(with_pictures, width) if with_pictures else []
+    if episodes:
+        page += [[]] if page else []
+        page += _beside([_episode(row, moment, width) for row in episodes], width)
     tabled = [row for row in rest if row.target or row.prediction]
     if tabled:
         page += [[]] if page else []
@@ -127,7 +146,9 @@ def lines(samples: Samples, width: int) -> list[Line]:
         if row.text:
             page += [[]] if page else []
             page += [[Part(line)] for line in wrapped(row.text, width)]
-    return page
+    said = [row for row in rest if row.caption and not (row.target or row.prediction or row.text)]
+    page += [[]] if page and said else []
+    return page + [[_caption(row, width)] for row in said]
 
 
 def _classes(rows: Sequence[Sample], width: int) -> list[Line]:
@@ -172,7 +193,11 @@ def _swing(share: float, half: int) -> str:
 def _gallery(rows: Sequence[Sample], width: int) -> list[Line]:
     """Samples side by side where they fit, each with its pictures and what it is below."""
     column = _picture_width(rows, width)
-    blocks = [_block(row, column, width) for row in rows]
+    return _beside([_block(row, column, width) for row in rows], width)
+
+
+def _beside(blocks: Sequence[_Block], width: int) -> list[Line]:
+    """Blocks beside each other where they fit, and below each other."""
     room = max(block.width for block in blocks)
     across = max(1, (width + _GAP) // (room + _GAP))
     page: list[Line] = []
@@ -218,6 +243,15 @@ def _block(row: Sample, column: int, width: int) -> _Block:
             lines.append(_side_by_side(names, column, 1))
     caption = _caption(row, taken)
     return _Block([*lines, [caption]] if caption.text.strip("· ") else lines, taken)
+
+
+def _episode(row: Sample, moment: int, width: int) -> _Block:
+    """An episode at a moment, or at its end where it is shorter; as wide as its widest frame."""
+    shown = row.frames[min(moment, len(row.frames) - 1)].split("\n")
+    widest = max(words.cells(line) for frame in row.frames for line in frame.split("\n"))
+    taken = max(8, min(width, max(widest, words.cells(row.caption))))
+    drawn: list[Line] = [[Part(words.fit(line, taken))] for line in shown]
+    return _Block([*drawn, [_caption(row, taken)]] if row.caption else drawn, taken)
 
 
 def _side_by_side(cells: Sequence[Sequence[Any]], column: int, gap: int) -> Line:

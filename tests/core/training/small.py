@@ -28,6 +28,7 @@ from dlcore.training.precision import Precision
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Constant, Schedule
 from dlcore.training.signals import Flags
+from dlcore.training.task import Task
 from dlcore.training.trainer import Trainer
 
 _trainers: list[Trainer] = []
@@ -109,13 +110,14 @@ def make_trainer(
     inspection: dict[str, Any] | None = None,
     remember: Callable[[Training], None] = lambda training: None,
     freezing: Freezing | None = None,
+    make_task: Callable[[], Task] | None = None,
     **training: Any,
 ) -> Trainer:
     """A trainer over its run directory, which is opened again where it exists."""
     section = Training(**{"epochs": 3, "batch_size": 8, "record_seconds": 0.001, **training})
     run = RunDir.open(runs / name) if (runs / name).exists() else RunDir.create(runs, name, "small")
     seed_everything(section.seed)
-    task = Classification(model or make_model(), SPEC)
+    task = make_task() if make_task else Classification(model or make_model(), SPEC)
     recorder = Recorder(run, EventWriter(run.path / "events.jsonl"), seconds=section.record_seconds)
     train = train or make_part()
     kind = {"seed": section.seed, "device": "cpu", "workers": workers}
@@ -123,7 +125,7 @@ def make_trainer(
         task,
         Batches(train, section.batch_size, shuffle=True, train=True, **kind),
         Batches(val or make_part(24, seed=1), 24, shuffle=False, train=False, **kind),
-        {"main": optimizer([task.model])},
+        {phase.name: optimizer(phase.modules) for phase in task.phases},
         schedule or Constant(),
         training=section,
         checkpoint=CheckpointSection(**(checkpoint or {})),

@@ -1,0 +1,112 @@
+"""Forecasting: the next values of a series, judged beside forecasts that need no learning."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dlcore.data.spec import Batch, DataSpec
+from dlcore.errors import UserError
+from dlcore.registry import TASKS
+from dlcore.tasks.forecast_plot import plot
+from dlcore.tasks.regression import LOSSES
+from dlcore.tasks.sums import Means
+from dlcore.training.task import Metrics, Task
+
+
+@TASKS.register("forecasting")
+class Forecasting(Task):
+    """The next values of a time series, reported in its own units.
+
+    ``rmse_last`` is the error of "it stays as it is", ``rmse_season`` that of "as a season ago"; ``skill`` is
+    the share of the better one's error that the model takes away: 0 has learnt nothing, 1 is perfect.
+
+    Args:
+        loss: squared error, absolute error, or Huber's mixture of both, of the standardised values.
+        relative: show the window and ask for the forecast as changes against the last value: a level never seen
+            before then makes no difference.
+    """
+
+    monitor = "val/rmse"
+    monitor_mode = "min"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        *,
+        loss: Literal["mse", "mae", "huber"] = "mse",
+        relative: bool = True,
+    ) -> None:
+        super().__init__(model, spec)
+        facts = spec.preprocessing
+        if facts.get("kind") != "series":
+            raise UserError("forecasting needs a time series, but the data is none; try data.name = series")
+        self._loss, self.relative = LOSSES[loss], relative
+        self.mean, self.std, self.log = facts["mean"][0], facts["std"][0], facts["log"]
+        self.season, self.horizon = facts["season"], facts["horizon"]
+
+    def loss(self, batch: Batch, phase: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of the standardised values, (), and forecasts (batch, horizon) in the series' units."""
+        inputs = batch.inputs  # (batch, window, features), the series itself the first feature
+        last = inputs[:, -1:, 0]  # (batch, 1)
+        if self.relative:
+            change = (inputs[:, :, :1] - last[:, :, None], inputs[:, :, 1:])
+            standardised = self.model(torch.cat(change, dim=2)) + last
+        else:
+            standardised = self.model(inputs)
+        loss = self._loss(standardised, self._standardised(batch.targets).to(standardised.dtype))
+        outputs = {"forecast": self._in_units(standardised.detach()), "last": self._in_units(last)}
+        if self.season:
+            start = inputs.shape[1] - self.season
+            rows = [start + step % self.season for step in range(self.horizon)]
+            outputs["season"] = self._in_units(inputs[:, rows, 0])
+        return loss, outputs
+
+    def _standardised(self, values: Tensor) -> Tensor:
+        return ((values.log() if self.log else values) - self.mean) / self.std
+
+    def _in_units(self, standardised: Tensor) -> Tensor:
+        values = standardised.float() * self.std + self.mean
+        return values.exp() if self.log else values
+
+    def metrics(self) -> Metrics:
+        """Loss, MAE, RMSE, those of the forecasts that need no learning, and the skill against them."""
+        return ForecastErrors()
+
+    def samples(self, batch: Batch, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:
+        """True and forecast values; over several steps as a small plot behind the past."""
+        past = self._in_units(batch.inputs[:, :, 0])
+        rows = zip(batch.index, past, batch.targets, outputs["forecast"], strict=True)
+        if self.horizon == 1:
+            return [
+                {"index": int(index), "target": truth.tolist(), "prediction": forecast.tolist()}
+                for index, _, truth, forecast in rows
+            ]
+        return [
+            {"index": int(index), "text": plot(before.tolist(), truth.tolist(), forecast.tolist())}
+            for index, before, truth, forecast in rows
+        ]
+
+
+class ForecastErrors(Means):
+    """Errors in the series' units, averaged over the horizon."""
+
+    def figures(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Absolute and squared errors of every sample, (batch,) each."""
+        errors = {name: outputs[name].double() - batch.targets for name in outputs}
+        squared = {f"rmse_{name}": error.square().mean(1) for name, error in errors.items()}
+        return {"mae": errors["forecast"].abs().mean(1), **squared}
+
+    def compute(self) -> dict[str, float]:
+        """Root mean squares, and the skill."""
+        means = super().compute()
+        if not means:
+            return {}
+        roots = {name: value**0.5 for name, value in means.items() if name.startswith("rmse")}
+        model = roots.pop("rmse_forecast")
+        best = min(roots.values())
+        skill = 1 - model / best if best > 0 else 0.0
+        return {"loss": means["loss"], "mae": means["mae"], "rmse": model, **roots, "skill": skill}
