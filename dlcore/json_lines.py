@@ -181,6 +181,8 @@ class LineReader:
 
     def _pass_over(self) -> None:
         try:
+            if not self.path.is_file():  # a planted pipe must not hang
+                return
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 self._inode, self._offset, self._seen = status.st_ino, status.st_size, status.st_size

@@ -145,6 +145,7 @@ def _run(path: Path, shown: str) -> ModuleType:
         sys.path.insert(0 if path in _copies.get().values() else len(sys.path), str(path.parent))
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
+    streams = sys.stdout, sys.stderr
     try:
         spec.loader.exec_module(module)  # type: ignore[union-attr]
     except (Exception, SystemExit) as error:
@@ -153,6 +154,8 @@ def _run(path: Path, shown: str) -> ModuleType:
             sys.modules[name] = before
         reason = f"{_where(error, path)}: {one_line(error)}"
         raise UserError(f"{show(shown)} failed at import, {reason}") from error
+    finally:
+        sys.stdout, sys.stderr = streams  # a file that puts its own in their place would silence everything
     os.environ[_FILES] = json.dumps(_files() | {name: str(path)})
     return module
 

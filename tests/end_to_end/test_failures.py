@@ -206,13 +206,15 @@ def test_damaged_files_beside_the_checkpoints(
         assert stopped.summary().epoch == 8
 
 
-@pytest.mark.parametrize("file", ["run.json", "state.json", "events.jsonl", "metrics", "checkpoints"])
+@pytest.mark.parametrize(
+    "file", ["run.json", "state.json", "events.jsonl", "control.jsonl", "metrics", "checkpoints"]
+)
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_stands_in_the_place_of_a_file_is_no_traceback_and_no_wait(
     server: Server, stopped: RunDir, preset: Path, file: str, kind: str
 ) -> None:
     place = stopped.path / file
-    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
     place.mkdir() if kind == "folder" else os.mkfifo(place)
     code, _, errors = server.dltui(*longer(stopped), folder=preset.parent)
     assert "Traceback" not in errors
