@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import App
@@ -27,6 +27,8 @@ from tui import themes
 from tui.messages import OpenCompare, OpenNewRun, OpenRun
 from tui.preferences import Preferences
 from tui.screens.runs import RunsScreen
+from tui.widgets import spans
+from tui.widgets.shown import Shown
 
 if TYPE_CHECKING:
     from dlcore.gauges import GaugeReader
@@ -57,6 +59,7 @@ class DltuiApp(App[None]):
         Binding("question_mark", "keys", "Keys", id="keys", tooltip="All keys of this screen", show=False),
         Binding("ctrl+p", "command_palette", "Palette", id="palette", tooltip="Find any action", show=False),
         Binding("q", "leave", "Leave", id="leave", tooltip="Leave dltui; what trains goes on", show=False),
+        Binding("ctrl+l", "redraw", "Redraw", id="redraw", tooltip="Draw the whole screen anew", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", id="suspend", tooltip="To the shell", show=False),
     ]  # fmt: skip
 
@@ -80,6 +83,7 @@ class DltuiApp(App[None]):
         self.now = now
         self.preferences = preferences or Preferences(None)
         self.gauges = gauges
+        self.shown = Shown()
         self._attached = attach
         self._real_terminal = real_terminal
         for theme in themes.THEMES:
@@ -195,6 +199,22 @@ class DltuiApp(App[None]):
             return binding.key_display
         *modifiers, key = binding.key.split("+")
         return "+".join([*modifiers, _KEYS.get(key, key)])
+
+    # Painting.
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """What Textual calls with every update: only news are sent."""
+        spans.narrow(screen)
+        super()._display(screen, spans.only_news(renderable, self.shown))
+
+    def on_resize(self) -> None:
+        """Terminals move about what they show when their size changes."""
+        self.shown.forget()
+
+    def action_redraw(self) -> None:
+        """Paints over what another program left on the terminal."""
+        self.shown.forget()
+        self.screen.refresh()
 
     # Leaving.
 

@@ -67,6 +67,11 @@ class TerminalDriver(LinuxDriver):
         screen = Screen(sys.__stdout__, self._hung_up, ascii_only=is_ascii_only())
         self._file = cast("Any", screen)
 
+    def start_application_mode(self) -> None:
+        """Takes the terminal, at first or after a time in the shell: it is empty then."""
+        cast("DltuiApp", self._app).shown.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def run_input_thread(self) -> None:
         """Reads keys until told to end, or until there is nobody to type them."""
         try:

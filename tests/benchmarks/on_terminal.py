@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -18,6 +20,9 @@ from types import TracebackType
 ROOT = Path(__file__).parents[2]
 FOCUS_IN, FOCUS_OUT = b"\x1b[I", b"\x1b[O"  # what a terminal sends when its window gets or loses the focus
 PATIENCE = 10.0
+ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
 
 
 class OnTerminal:
@@ -31,7 +36,12 @@ class OnTerminal:
         self.process, self._descriptor = pty.fork()
         if self.process == 0:
             os.chdir(ROOT)
-            colours = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "DLTUI_CONFIG": os.devnull}
+            colours = {
+                "TERM": "xterm-256color",
+                "COLORTERM": "truecolor",
+                "DLTUI_CONFIG": os.devnull,
+                "DLTUI_WARM": "0",
+            }
             os.execve(
                 sys.executable,
                 [sys.executable, "-m", *arguments],
@@ -68,6 +78,33 @@ class OnTerminal:
                 except OSError:
                     return came
         return came
+
+    def until_text(self, text: str = "", seconds: float = 60.0) -> float:
+        """Seconds until the text was sent, or the first printable one where it is empty."""
+        began, said = time.monotonic(), b""
+        while (left := began + seconds - time.monotonic()) > 0:
+            if select.select([self._descriptor], [], [], left)[0]:
+                said += os.read(self._descriptor, 1 << 16)
+                plain = ESCAPES.sub(b"", said).strip()
+                if text.encode() in plain and plain:
+                    return time.monotonic() - began
+        raise SystemExit(f"no {text!r} within {seconds:g} s: {ESCAPES.sub(b'', said)[-500:]!r}")
+
+    def until_silent(self, seconds: float, longest: float = 3.0) -> None:
+        """Reads until nothing has come for so long; gives up where something always comes."""
+        end = time.monotonic() + longest
+        while time.monotonic() < end and self.read(seconds):
+            pass
+
+    def answer(self, keys: bytes, longest: float = 2.0) -> float:
+        """Milliseconds from typing to the next bytes; infinite where none come."""
+        began = time.perf_counter()
+        self.send(keys)
+        if not select.select([self._descriptor], [], [], longest)[0]:
+            return math.inf
+        took = time.perf_counter() - began
+        os.read(self._descriptor, 1 << 16)
+        return 1000 * took
 
     def processor_seconds(self) -> float:
         """Of all its threads since it began."""

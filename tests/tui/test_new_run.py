@@ -209,7 +209,7 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Scene], Awaitable[None]]]] = {
     "new.text": (("ctrl+t",), _shows_text),
     "new.save": (("ctrl+s",), _asks_for_a_file),
     "new.preset": (("ctrl+o",), _offers_presets),
-    "new.ask-again": (("ctrl+l",), _asked_again),
+    "new.ask-again": (("f5",), _asked_again),
     "back": (("escape",), _goes_back),
     "panels.next": (("tab",), _focuses(Form)),
     "panels.back": (("tab", "shift+tab"), _focuses(TreeLines)),
@@ -675,7 +675,7 @@ async def test_asking_again_brings_everything(home: Path) -> None:
     async with scene(home, engine=engine) as it:
         await it.until(lambda: it.screen.checks.errors)
         engine.errors = {}
-        await it.press("ctrl+l")
+        await it.press("f5")
         await it.until(lambda: it.screen.checks.shapes)
         assert not it.screen.checks.errors
 

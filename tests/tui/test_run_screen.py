@@ -209,16 +209,21 @@ async def test_numbers_go_to_panels_and_the_focus_goes_with_them(home: Path) -> 
         assert current(screen) == "layers"
 
 
-async def test_tab_goes_through_all_panels_even_where_one_fits(home: Path) -> None:
-    run = full_run(home, status="stopped")
-    async with app_on(home).run_test(size=SMALL) as pilot:
-        screen = await open_run(pilot, run)
-        met = []
-        for _ in screen.arrangement.order:
-            met.append(current(screen))
+@pytest.mark.parametrize("size", [SMALL, WIDE, (200, 50)])
+async def test_tab_goes_through_all_panels_in_their_order_however_many_fit(
+    home: Path, size: tuple[int, int]
+) -> None:
+    async with app_on(home).run_test(size=size) as pilot:
+        screen = await open_run(pilot, full_run(home))
+        order = list(screen.arrangement.order)
+        seen = [current(screen)]
+        for _ in order:
             await pilot.press("tab")
-            await pilot.pause()
-        assert met == list(screen.arrangement.order)
+            await until(pilot, lambda: current(screen) != seen[-1])
+            seen.append(current(screen))
+        assert seen == [*order, order[0]]
+        await pilot.press("shift+tab")
+        assert current(screen) == order[-1]
 
 
 async def test_a_click_on_the_line_of_panels_goes_there(home: Path) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 
 from tui.widgets.header import Header
 from tui.widgets.keys import KeyBar
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 class AppScreen(Screen[None]):
     """Yields its own widgets from `compose_body`; sets `header`'s attributes as it learns more."""
+
+    # Textual's own repaints the whole screen when the focus moves; what shows the focus repaints itself.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     WHERE = ""
     KEYS: ClassVar[tuple[str, ...]] = ()

@@ -37,7 +37,7 @@ from tui.widgets.tree import ArchitectureTree
 
 LOADING = "Starting the engine: a few seconds the first time."
 EMPTY = "The shapes of every layer will be here."
-REMEDY = "ctrl+l asks again, ctrl+r starts the run in any case."
+REMEDY = "f5 asks again, ctrl+r starts the run in any case."
 LOW = 16  # lines below which there is room for the panel only
 ARCHITECTURE, SETTINGS, SHAPES = range(3)  # panels
 
@@ -69,7 +69,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
         Binding("ctrl+o", "preset", "Preset", id="new.preset", tooltip="Begin from a preset"),
         Binding("ctrl+f,f", "fix(0)", "Fix", id="new.fix", key_display="ctrl+f",
                 tooltip="Make the network fit: a change that has been tried"),
-        Binding("ctrl+l", "ask_again", "Ask again", id="new.ask-again", tooltip="Ask the engine once more"),
+        Binding("f5", "ask_again", "Ask again", id="new.ask-again", tooltip="Ask the engine once more"),
     ]  # fmt: skip
 
     def __init__(self, preset: str | None = None, engine: EngineClient | None = None) -> None:

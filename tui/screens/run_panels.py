@@ -8,6 +8,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.events import DescendantFocus
 from textual.geometry import Size
+from textual.widget import Widget
 
 from tui.panels import panel_types
 from tui.run_layout import Arrangement, plan
@@ -59,9 +60,7 @@ class PanelScreen(AppScreen):
     @property
     def current(self) -> Panel | None:
         """The panel with the focus."""
-        if self.focused is None:
-            return None
-        return next((node for node in self.focused.ancestors_with_self if isinstance(node, Panel)), None)
+        return _panel_of(self.focused) if self.focused is not None else None
 
     def plan_panels(self, size: Size) -> dict[str, Region]:
         """Where each panel on the screen is."""
@@ -83,6 +82,12 @@ class PanelScreen(AppScreen):
             panel = self._panel(key)
             tabs.append(Tab(key, panel.TAB, key in seen, key in self.arrangement.hidden, panel is here))
         self.query_one(PanelLine).tabs = tuple(tabs)
+
+    @property
+    def focus_chain(self) -> list[Widget]:
+        """By the panels' order; Textual's goes by their places, which those out of sight do not have."""
+        order = {key: number for number, key in enumerate(self.arrangement.order)}
+        return sorted(super().focus_chain, key=lambda widget: order.get(_key_of(widget), -1))
 
     def focus_first_panel(self) -> None:
         """The first one that is on the screen."""
@@ -145,3 +150,12 @@ class PanelScreen(AppScreen):
         """Forgets every change."""
         self._rearrange(self._at_first())
         self.focus_first_panel()
+
+
+def _panel_of(widget: Widget) -> Panel | None:
+    return next((node for node in widget.ancestors_with_self if isinstance(node, Panel)), None)
+
+
+def _key_of(widget: Widget) -> str:
+    panel = _panel_of(widget)
+    return panel.KEY if panel is not None else ""

@@ -2,22 +2,24 @@
 
 Textual knows which cells a widget wants refreshed, but draws every widget between the outermost of them, and
 sends lines from where the widget begins: a chart whose curve grows at its right end would send every line
-again. A screen that went through `narrow` draws and sends the cells alone. A Textual that is built otherwise
-is left as it is.
+again. A screen that went through `narrow` draws the cells alone, and `only_news` leaves out of any update
+what the terminal shows already. A Textual that is built otherwise is left as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
-from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+
+from tui.widgets.shown import Piece, Shown
 
 T = TypeVar("T")
 
@@ -30,25 +32,22 @@ class Span(NamedTuple):
     stop: int
 
 
-class Piece(NamedTuple):
-    """What to send from a cell on."""
-
-    y: int
-    x: int
-    strip: Strip
-
-
 class SpansUpdate(CompositorUpdate):
-    """Pieces of lines, from above to below and from left to right."""
+    """Pieces of lines, from above to below and from left to right.
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    Args:
+        shown: what the terminal shows; None to send every piece whole.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], shown: Shown | None = None) -> None:
         self.pieces = sorted(pieces, key=lambda piece: (piece.y, piece.x))
+        self.shown = shown
 
     def render_segments(self, console: Console) -> str:
-        """Text with its escape codes."""
+        """Text with its escape codes; called when it is sent."""
         sequences: list[str] = []
         at = (-1, -1)
-        for y, x, strip in self.pieces:
+        for y, x, strip in self.pieces if self.shown is None else self.shown.news(self.pieces):
             if at != (y, x):
                 sequences.append(Control.move_to(x, y).segment.text)
             sequences.append(strip.render(console))
@@ -95,6 +94,19 @@ def _take(
         pieces.append(Piece(y, begin, strips[y - first].crop(begin - left, end - left)))
         rest += [Span(y, a, b) for a, b in ((start, begin), (end, stop)) if a < b]
     return rest
+
+
+def only_news(update: object, shown: Shown) -> Any:
+    """An update that sends what it has to, and nothing that the terminal shows already."""
+    if isinstance(update, LayoutUpdate):
+        left, top = update.region.offset
+        lines = enumerate(update.strips, top)
+        return SpansUpdate([Piece(y, left, Strip.join(list(line))) for y, line in lines], shown)
+    if isinstance(update, SpansUpdate):
+        update.shown = shown
+    elif update is not None:
+        shown.forget()
+    return update
 
 
 def narrow(screen: Screen[T]) -> None:
