@@ -234,6 +234,10 @@ class SeriesFollower:
     def _add(self, fresh: Records) -> None:
         if not len(fresh):
             return
+        if not self._length:  # without room to grow, which a run that is over never needs
+            self._step, self._value = (np.ascontiguousarray(fresh[name]) for name in ("step", "value"))
+            self._time, self._length = times(fresh), len(fresh)
+            return
         kept = int(np.searchsorted(self._step[: self._length], fresh["step"][0]))
         end = kept + len(fresh)
         if end > len(self._step) or kept < self._length:  # going back must not change arrays handed out

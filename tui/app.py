@@ -154,7 +154,7 @@ class DltuiApp(App[None]):
     def _open_run(self, message: OpenRun) -> None:
         from tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(message.path))
+        self.push_screen(RunScreen(message.path, known=message.known))
 
     @on(OpenNewRun)
     def _open_new_run(self, message: OpenNewRun) -> None:
@@ -210,6 +210,11 @@ class DltuiApp(App[None]):
     def on_resize(self) -> None:
         """Terminals move about what they show when their size changes."""
         self.shown.forget()
+
+    def redraw_soon(self) -> None:
+        """As `action_redraw`, from a signal handler."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.action_redraw)
 
     def action_redraw(self) -> None:
         """Paints over what another program left on the terminal."""

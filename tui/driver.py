@@ -69,8 +69,18 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Takes the terminal, at first or after a time in the shell: it is empty then."""
-        cast("DltuiApp", self._app).shown.forget()
+        app, again = cast("DltuiApp", self._app), self._must_signal_resume
+        app.shown.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if again:
+            app.redraw_soon()
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Going on after ctrl+z starts the threads again; after a bare SIGSTOP they are all still there."""
+        if self._must_signal_resume:
+            super()._sigcont_application()
+        else:
+            cast("DltuiApp", self._app).redraw_soon()
 
     def run_input_thread(self) -> None:
         """Reads keys until told to end, or until there is nobody to type them."""

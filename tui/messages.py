@@ -88,11 +88,16 @@ class EngineAnswered(Message):
 
 
 class OpenRun(Message):
-    """Wish: show this run."""
+    """Wish: show this run.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        known: what was read of it already, to be shown until it is read again; None for nothing.
+    """
+
+    def __init__(self, path: Path, known: RunView | None = None) -> None:
         super().__init__()
         self.path = path
+        self.known = known
 
 
 class OpenNewRun(Message):

@@ -6,6 +6,7 @@ The command line's parser takes 60 ms to import, a fifth of the time to the firs
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -29,6 +30,7 @@ def main() -> int:
 
 def _into_the_app(attached: str | None) -> int:
     """The app on the list of runs, or on a run where a name is given; "" is the newest."""
+    gc.disable()  # imports and a first screen leave no garbage to look for; tui.warm turns it on again
     from dlcore.errors import UserError
     from tui.commands import screen
 

@@ -47,6 +47,7 @@ GOAL = 0.02
 def main() -> None:
     """Print the table."""
     made = measure.parser(__doc__, rounds=20)
+    made.add_argument("--only", default="", help="the app whose name begins so")
     chosen = measure.parse(made)
     rounds = 2 if chosen.quick else chosen.rounds
     rows = []
@@ -57,9 +58,11 @@ def main() -> None:
                 "--run",
                 str(run.path),
             ),
-            "Run screen, dltui attach": ("tui.cli", "attach", run.name),
+            "Run screen, dltui attach": ("tui.start", "attach", run.name),
         }
         for name, arguments in apps.items():
+            if not name.startswith(chosen.only):
+                continue
             with OnTerminal(*arguments, DLTUI_RUNS=str(run.path.parent)) as app:
                 drawing, still = pairs(app, run, rounds)
                 cost, bytes_ = load(app)

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ["trainer_overhead", "mnist_mlp_rivals", "start_up", "checkpoint_cost", "record_cost"]
+NAMES = [
+    "trainer_overhead", "mnist_mlp_rivals", "start_up", "checkpoint_cost", "record_cost",
+    "app_chart", "app_slowdown", "app_terminal",
+]  # fmt: skip
 
 
 @pytest.mark.benchmark

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dlcore import control, launch
@@ -100,6 +101,41 @@ def test_ctrl_c_does_not_leave(terminal: MakeTerminal) -> None:
     screen.expect("q to leave", mark)
     screen.type("q")
     assert screen.wait() == 0
+
+
+def is_stopped(screen: Terminal) -> bool:
+    """Reads on, so that it can write its last words."""
+    screen.read(0.01)
+    assert screen.program is not None
+    return psutil.Process(screen.program.pid).status() == psutil.STATUS_STOPPED
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_paints_it_again(terminal: MakeTerminal) -> None:
+    screen = opened(terminal())
+    assert screen.program is not None
+    screen.type("\x1a")
+    await_that(lambda: is_stopped(screen), "the stop")
+    assert screen.is_restored()
+    mark = len(screen.sent)
+    screen.program.send_signal(signal.SIGCONT)
+    screen.expect("runs/", mark)
+    screen.type("q")
+    assert screen.wait() == 0 and screen.is_restored()
+
+
+def test_who_is_stopped_from_outside_goes_on_as_before(terminal: MakeTerminal) -> None:
+    screen = opened(terminal())
+    assert screen.program is not None
+    threads = psutil.Process(screen.program.pid).num_threads()
+    for _ in range(3):
+        screen.program.send_signal(signal.SIGSTOP)
+        await_that(lambda: is_stopped(screen), "the stop")
+        mark = len(screen.sent)
+        screen.program.send_signal(signal.SIGCONT)
+        screen.expect("runs/", mark)  # whatever was written meanwhile is painted over
+    assert psutil.Process(screen.program.pid).num_threads() <= threads + 1  # the one that imports
+    screen.type("q")
+    assert screen.wait() == 0 and screen.is_restored()
 
 
 def test_a_terminal_that_is_closed_ends_the_app(terminal: MakeTerminal) -> None:

@@ -25,6 +25,7 @@ from tests.tui.recorded import HOSTILE, make_run
 from tests.tui.run_cases import ONE, Machine, full_run, open_run, playing_worker, settled, tell, write_samples
 from tui import run_actions
 from tui.follow import RunFollower
+from tui.messages import OpenRun, RunChanged
 from tui.preferences import Preferences
 from tui.screens.dialogs import Choose, Confirm, Prompt
 from tui.screens.help import groups
@@ -110,6 +111,24 @@ async def test_a_running_run_says_where_it_is(home: Path) -> None:
             assert ending(screen) == ""
             assert [s.name for s in panel(screen, "loss").query_one(Chart).series] == ["train", "val"]
             assert panel(screen, "metric").frame_title == "Accuracy"
+
+
+async def test_what_another_screen_has_read_is_shown_before_it_is_read_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, gate = full_run(home), threading.Event()
+    known = RunFollower(lambda message: None, run).look()
+    assert isinstance(known, RunChanged)
+    original = RunFollower.look
+    monkeypatch.setattr(RunFollower, "look", lambda follower: (gate.wait(), original(follower))[1])
+    app = app_on(home)
+    async with app.run_test(size=WIDE) as pilot:
+        app.post_message(OpenRun(run.path, known.view))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.view is known.view)
+        assert isinstance(app.screen, RunScreen)
+        assert "finished" in facts(app.screen)
+        gate.set()
+        await until(pilot, lambda: app.screen.view is not known.view)  # type: ignore[attr-defined]
 
 
 async def test_a_head_whose_time_has_come_waits_for_a_moment(

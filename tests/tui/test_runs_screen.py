@@ -211,6 +211,17 @@ async def test_the_preview_shows_the_marked_run(five: Recorder) -> None:
         assert preview.frame_state == "✓ finished"
 
 
+async def test_what_the_preview_has_read_goes_along_to_the_run(five: Recorder) -> None:
+    async with five.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 5)
+        preview = home_screen(pilot).query_one(RunPreview)
+        await until(pilot, lambda: preview.shown == run_list(pilot).current.path)  # type: ignore[union-attr]
+        await pilot.press("enter")
+        await until(pilot, lambda: five.wishes)
+        assert five.wishes[0].known is preview.view_of(five.wishes[0].path) is not None
+        assert preview.view_of(five.runs / "another") is None
+
+
 async def test_the_preview_follows_nothing_behind_another_screen(five: Recorder) -> None:
     async with five.run_test(size=(120, 40)) as pilot:
         await listed(pilot, 5)

@@ -241,7 +241,8 @@ class CompareScreen(AppScreen):
     def action_open(self) -> None:
         """Opens the current run."""
         if self.runs:
-            self.post_message(OpenRun(self.runs[self.table.run].path))
+            path = self.runs[self.table.run].path
+            self.post_message(OpenRun(path, self.views.get(path)))
 
     def action_go(self, panel: int) -> None:
         """To a panel."""

@@ -61,6 +61,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
     Args:
         path: of the run directory.
         gauges: what asks the machine; None: as the app does.
+        known: what another screen has read of it already.
 
     Attributes:
         view: the run as it is now; None until it was read.
@@ -77,8 +78,11 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
     view: reactive[RunView | None] = reactive(None, layout=False, repaint=False, always_update=True)
     awake: reactive[bool] = reactive(False, layout=False, repaint=False)
 
-    def __init__(self, path: Path, *, gauges: GaugeReader | None = None) -> None:
+    def __init__(
+        self, path: Path, *, gauges: GaugeReader | None = None, known: RunView | None = None
+    ) -> None:
         super().__init__(path)
+        self._known = known
         self._gauges = gauges
         self._follower: RunFollower | None = None
         self._pace = Pace(time.monotonic)
@@ -107,17 +111,17 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
     # Following.
 
     def on_mount(self) -> None:
-        """The first paint goes before the first read."""
+        """Begins to read, which goes on while the empty panels are painted."""
+        from tui.follow import RunFollower
+
         self._name_it()
         self.arrange_panels()
         self.focus_first_panel()
         self.watch(self.app, "app_focus", self._wake_or_rest, init=False)
-        self.call_after_refresh(self._begin)
-
-    def _begin(self) -> None:
-        from tui.follow import RunFollower
-
         self._follower = RunFollower(self.post_message, self.run)
+        if self._known is not None:
+            self.post_message(RunChanged(self.run.path, self._known))
+            self._known = None
         self._wake_or_rest()
 
     def on_screen_resume(self) -> None:

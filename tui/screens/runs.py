@@ -326,7 +326,7 @@ class RunsScreen(RunChores):
     def _open(self) -> None:
         run = self.run_list.current
         if run is not None:
-            self.post_message(OpenRun(run.path))
+            self.post_message(OpenRun(run.path, self.query_one(RunPreview).view_of(run.path)))
 
     def action_new(self) -> None:
         """Opens the New run screen."""

@@ -47,6 +47,11 @@ class RunPreview(Frame):
         self._follower: RunFollower | None = None
         self._rest: Timer | None = None
         self.shown: Path | None = None
+        self._view: RunView | None = None
+
+    def view_of(self, path: Path) -> RunView | None:
+        """What was read of a run, when it is the one that is previewed."""
+        return self._view if self._view is not None and self._view.path == path else None
 
     def compose(self) -> ComposeResult:
         """The chart is mounted with the first curves: its libraries are not needed before."""
@@ -91,7 +96,7 @@ class RunPreview(Frame):
 
     def _introduce(self, run: RunSummary | None) -> None:
         """What is known at once; what was shown of another run goes."""
-        self.shown = None
+        self.shown = self._view = None
         self.frame_title = run.name if run else "Preview"
         self.frame_state = words.status(run.status) if run else ""
         self.frame_tone = STATUS_TONES.get(run.status, "") if run else ""
@@ -106,6 +111,7 @@ class RunPreview(Frame):
         view = message.view
         if not self.is_attached or self._follower is None or message.path != self._follower.run.path:
             return
+        self._view = view
         self.frame_state = words.status(view.status)
         self.frame_tone = STATUS_TONES.get(view.status, "")
         self._say("#facts", "\n".join(facts(view)))
