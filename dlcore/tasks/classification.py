@@ -13,7 +13,7 @@ from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Count, Fraction
 from dlcore.registry import TASKS
 from dlcore.tasks.classification_report import ClassificationReport
-from dlcore.tasks.probabilities import class_probabilities
+from dlcore.tasks.probabilities import class_probabilities, predicted_classes
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
@@ -72,18 +72,16 @@ class Classification(Task):
 
     def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
         """The likeliest class and the probability of each."""
-        names, answers = self.names, []
-        logits = self.model(inputs).float()
-        for row, even in zip(class_probabilities(logits).tolist(), logits[:, -1].tolist(), strict=True):
-            best = int(even > 0) if self.binary else max(range(len(row)), key=row.__getitem__)
-            answers.append(
-                {
-                    "prediction": names[best],
-                    "probability": row[best],
-                    "probabilities": dict(zip(names, row, strict=True)),
-                }
-            )
-        return answers
+        names, logits = self.names, self.model(inputs).float()
+        rows = zip(predicted_classes(logits).tolist(), class_probabilities(logits).tolist(), strict=True)
+        return [
+            {
+                "prediction": names[likeliest],
+                "probability": row[likeliest],
+                "probabilities": dict(zip(names, row, strict=True)),
+            }
+            for likeliest, row in rows
+        ]
 
     def report(self) -> Report:
         """Each class, the confusion matrix, calibration and the worst mistakes."""
@@ -120,7 +118,7 @@ class ClassificationMetrics(Metrics):
 
     def update(self, loss: Tensor, outputs: Tensor, batch: Batch) -> None:
         """Add a batch of logits, (batch, classes) or (batch, 1)."""
-        predicted = (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
+        predicted = predicted_classes(outputs)
         cells = torch.bincount(batch.targets * self.num_classes + predicted, minlength=self.num_classes**2)
         self._confusion = cells if self._confusion is None else self._confusion + cells
         self._loss = self._loss + loss.detach().double() * len(predicted)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlcore.data.spec import Batch
-from dlcore.tasks.probabilities import class_probabilities
+from dlcore.tasks.probabilities import class_probabilities, predicted_classes
 from dlcore.training.report import Report, Section, Worst, matrix, table
 
 BINS = 15
@@ -36,9 +36,8 @@ class ClassificationReport(Report):
     def update(self, outputs: Tensor, batch: Batch) -> None:
         """Add a batch of logits, (batch, classes) or (batch, 1)."""
         probabilities, targets = class_probabilities(outputs).cpu(), batch.targets.cpu()
-        confidence, predicted = probabilities.max(1)
-        if outputs.shape[1] == 1:
-            predicted = (outputs[:, 0] > 0).long().cpu()  # as the metrics have it where it is exactly even
+        predicted = predicted_classes(outputs).cpu()
+        confidence = probabilities.gather(1, predicted[:, None])[:, 0]
         count = len(self.names)
         cells = torch.bincount(targets * count + predicted, minlength=count**2)
         self._confusion += cells.view(count, count)
