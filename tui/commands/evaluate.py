@@ -51,5 +51,6 @@ def _heading(result: Mapping[str, Any]) -> str:
 
 
 def _metrics(metrics: Mapping[str, float]) -> list[str]:
-    rows = [(name, words.metric(metrics[name])) for name in sentences.in_order(metrics)]
+    ordered = [name.partition("/")[2] for name in sentences.in_order(f"test/{name}" for name in metrics)]
+    rows = [(name, words.metric(metrics[name])) for name in ordered]
     return [INDENT + line for line in words.columns(rows, "<>")]
