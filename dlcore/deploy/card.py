@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from dlcore.atomic import write_atomic
 from dlcore.deploy.curves import charts
 from dlcore.deploy.exporting import Checked, format_of
 from dlcore.preset import dump
 from dlcore.text_safety import safe_text
 from dlcore.trained import Trained
 
+MOST_CHARTS = 2
 MOST_TENSORS = 200
 MOST_NAMES = 50
 
@@ -30,14 +30,14 @@ def write_card(trained: Trained, checked: Checked, to: str) -> list[Path]:
     stem = checked.path.name
     written = []
     pictures = {}
-    for metric, svg in list(charts(trained.run.metrics_path).items())[:4]:
+    for metric, svg in list(charts(trained.run.metrics_path).items())[:MOST_CHARTS]:
         slug = "".join(sign if sign.isalnum() else "-" for sign in metric)
         path = checked.path.with_name(f"{stem}.{slug}.svg")
-        write_atomic(path, svg.encode())
+        path.write_text(svg, "utf-8")
         pictures[metric] = path.name
         written.append(path)
     path = checked.path.with_name(f"{stem}.md")
-    write_atomic(path, card(trained, checked, to, pictures).encode())
+    path.write_text(card(trained, checked, to, pictures), "utf-8")
     return [path, *written]
 
 

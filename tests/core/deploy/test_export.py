@@ -17,7 +17,7 @@ from torch import nn
 from dlcore import trained
 from dlcore.deploy.card import write_card
 from dlcore.deploy.export import compare, describe, export
-from dlcore.deploy.exporting import FORMATS, Options
+from dlcore.deploy.exporting import FORMATS, Options, format_of
 from dlcore.deploy.formats.weights import SafeTensors
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
@@ -32,13 +32,13 @@ DYNAMIC = Options(dynamic=True)
 def test_every_format_answers_like_the_network(
     to: str, options: Options, trained_once: TrainedOnce, tmp_path: Path
 ) -> None:
-    out = tmp_path / "model"
+    out = tmp_path / f"model{format_of(to).suffix}"
     checked = export(trained.load(trained_once(DIGITS), device="cpu"), to, out, options)
     assert checked.real
     assert checked.samples == 16
     assert checked.difference <= checked.tolerance
     assert checked.bytes == out.stat().st_size
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 @pytest.mark.parametrize("to", ["onnx", "torchscript"])
@@ -134,7 +134,7 @@ class TestCard:
         self, to: str, trained_once: TrainedOnce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         found = trained.load(trained_once(IRIS), device="cpu")
-        out = tmp_path / f"iris{FORMATS.entry(to).builder.suffix}"
+        out = tmp_path / f"iris{format_of(to).suffix}"
         card, *pictures = write_card(found, export(found, to, out, Options()), to)
         text = card.read_text()
         match = re.search(r"```python\n(.*?)```", text, re.DOTALL)

@@ -15,11 +15,11 @@ import torch
 
 from dlcore.data.spec import DataSpec
 from dlcore.deploy.export import TOLERANCE
-from dlcore.deploy.exporting import FORMATS, Format, Options, Subject, flat
+from dlcore.deploy.exporting import FORMATS, Options, Subject, flat, format_of
 from dlcore.registry import MODELS, TASKS
 from tests.core.models.test_every_model import SHAPES, make_batch, make_spec, targets_for
 
-PROGRAMS = [entry.name for entry in FORMATS.entries() if entry.builder.architecture]
+PROGRAMS = [name for name in FORMATS.names() if format_of(name).architecture]
 
 CANNOT: dict[tuple[str, str], str] = {}
 """(model, format) -> why the file cannot be written or answers otherwise."""
@@ -43,10 +43,11 @@ def subject_of(name: str, spec: DataSpec) -> Subject:
     return Subject(network.eval(), inputs, {}, Path(), "best")
 
 
-def difference(name: str, spec: DataSpec, to: str, path: Path, *, dynamic: bool) -> float:
+def difference(name: str, spec: DataSpec, to: str, folder: Path, *, dynamic: bool) -> float:
     """The largest, as a share of what is allowed; a batch of any size is asked with all samples and with one."""
     subject = subject_of(name, spec)
-    form: Format = FORMATS.entry(to).builder()
+    form = format_of(to)
+    path = folder / f"file{form.suffix}"
     form.write(subject, path, Options(dynamic=dynamic))
     worst = 0.0
     for count in (1, len(subject.inputs[0])) if dynamic else (1,):
@@ -68,9 +69,9 @@ def test_every_model_answers_alike_after_every_format(
 ) -> None:
     if (name, to) in CANNOT:
         with pytest.raises(Exception):  # noqa: B017  (exporters raise anything)
-            assert difference(name, spec, to, tmp_path / "file", dynamic=True) <= 1
+            assert difference(name, spec, to, tmp_path, dynamic=True) <= 1
     else:
-        assert difference(name, spec, to, tmp_path / "file", dynamic=True) <= 1
+        assert difference(name, spec, to, tmp_path, dynamic=True) <= 1
 
 
 def main() -> int:
@@ -84,7 +85,7 @@ def main() -> int:
                 with tempfile.TemporaryDirectory() as folder:
                     spec = make_spec(kind, targets_for(entry, kind)[0])
                     try:
-                        share = difference(entry.name, spec, to, Path(folder, "file"), dynamic=True)
+                        share = difference(entry.name, spec, to, Path(folder), dynamic=True)
                         cells.append("✓" if share <= 1 else f"differs {share:.3g} times what is allowed")
                     except Exception as error:
                         cells.append(f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
