@@ -81,5 +81,5 @@ class ViT(nn.Module):
         right, below = (-size % self.patch for size in reversed(self.size))
         squares = self.patches(F.pad(inputs, (0, right, 0, below)))  # (batch, embed_dim, rows, columns)
         content = squares.flatten(2).transpose(1, 2)  # (batch, patches, embed_dim)
-        cls = self.cls.expand(len(inputs), 1, -1)
+        cls = self.cls.expand(inputs.shape[0], 1, -1)  # len() would fix an export to one batch size
         return self.dropout(torch.cat([cls, content], dim=1) + self.positions)
