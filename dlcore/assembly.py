@@ -21,7 +21,7 @@ from dlcore.model_options import StartingPoint
 from dlcore.preset import Named, Preset
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Entry, Registry
 from dlcore.run_dir import data_folder, runs_folder
-from dlcore.training.freezing import Freezing, apply_rates, rates_of
+from dlcore.training.freezing import Freezing, apply_rates, rates_of, tensors_of
 from dlcore.training.schedules import Schedule
 from dlcore.training.task import Task
 from dlcore.training.weight_mapping import Loaded, load_into
@@ -75,7 +75,9 @@ def build(
     choices = {"task": f"{task_name} ({reason})"}
     if start.weights and loaded is None:
         source, tensors = read_weights(start.weights, model, context, runs or runs_folder())
-        loaded = load_into(model, tensors, source)
+        own = model.state_dict().keys()
+        reset = set[str]().union(*(tensors_of(model, layer, own, option="reset") for layer in start.reset))
+        loaded = load_into(model, tensors, source, reset=reset)
     if loaded is not None:
         choices["weights"] = loaded.sentence()
     names = loaded.loaded.keys() if loaded is not None else ()

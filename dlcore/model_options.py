@@ -30,12 +30,14 @@ class StartingPoint:
 
     Attributes:
         weights: imagenet, run:NAME (a run, or the newest run of a preset) or a .safetensors or .pth file.
+        reset: layers that start new although the weights have them, such as ["head"].
         freeze: layers that do not learn, such as ["conv1", "layer1"]; "loaded" is all that weights were loaded into.
         freeze_epochs: epochs that these stay frozen for; 0 for the whole training.
         rates: layers that learn at a share of optimizer.lr, such as { loaded = 0.1 }.
     """
 
     weights: Annotated[str, AfterValidator(_weights)] = ""
+    reset: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
     freeze_epochs: CountOrZero = 0
     rates: dict[str, Positive] | None = None

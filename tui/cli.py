@@ -369,12 +369,15 @@ def rm(
     raise typer.Exit(listing.rm(names, runs, yes=yes))
 
 
-@app.command(epilog=_examples("dltui presets", "dltui presets --json"))
-def presets(json: Json = False) -> None:
-    """List the presets that come with dltui."""
-    from tui.commands import catalogue
+@app.command(epilog=_examples("dltui presets", "dltui presets digits-cnn"))
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show what this one teaches.")] = None,
+    json: Json = False,
+) -> None:
+    """List the presets as a path to learn by, or what one teaches and what to try with it."""
+    from tui.commands import lessons
 
-    catalogue.presets(as_json=json)
+    lessons.presets(name, as_json=json)
 
 
 @app.command(epilog=_examples("dltui models", "dltui models cnn"))

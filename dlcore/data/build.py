@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcore.data.augment import AugmentName, augmentation
-from dlcore.data.preprocess import normalise_images, normaliser, standardise
+from dlcore.data.preprocess import Statistics, normalise_images, normaliser, standardise
 from dlcore.data.spec import Data, DataSpec, TensorPart
 from dlcore.data.splits import Split, split
 
@@ -119,10 +119,11 @@ def images(
     class_names: Sequence[str],
     augment: AugmentName = "none",
     scale: float = 255.0,
+    normalise: Statistics = "train",
     notes: Sequence[str] = (),
 ) -> Data:
     """Data of images kept as they are and normalised batch by batch, by the statistics of ``train``."""
-    preprocessing = normalise_images(train.images, scale)
+    preprocessing = normalise_images(train.images, scale, normalise)
     prepare = normaliser(preprocessing)
     spec = image_spec(preprocessing, class_names, train.codes.numpy())
     change = augmentation(augment, train.images.shape[-1])

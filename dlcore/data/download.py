@@ -44,6 +44,16 @@ def no_downloads() -> Iterator[None]:
         _refused.reset(token)
 
 
+def require_download(name: str) -> None:
+    """Ask before fetching ``name`` in another way than `download`.
+
+    Raises:
+        NotDownloaded: inside `no_downloads`.
+    """
+    if _refused.get():
+        raise NotDownloaded(f"{name} is not on this computer yet: the run downloads it when it starts")
+
+
 def download(
     urls: Sequence[str],
     path: Path,
@@ -65,8 +75,7 @@ def download(
         NotDownloaded: inside `no_downloads`.
         UserError: the folder cannot be written.
     """
-    if _refused.get():
-        raise NotDownloaded(f"{path.name} is not on this computer yet: the run downloads it when it starts")
+    require_download(path.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -29,12 +29,12 @@ from dlcore.data.pictures import (
     map_files,
     read_picture,
 )
-from dlcore.data.preprocess import normalise_images, normaliser
+from dlcore.data.preprocess import Statistics, normalise_images, normaliser
 from dlcore.data.seeding import derived_seed
 from dlcore.data.spec import Data, DataContext, DatasetPart
-from dlcore.data.splits import Indices, split
+from dlcore.data.splits import Indices, limited, split
 from dlcore.errors import UserError
-from dlcore.fields import Fraction
+from dlcore.fields import CountOrZero, Fraction
 from dlcore.registry import DATA
 
 ImageSize = Annotated[int, Field(ge=4, le=4096)]
@@ -56,7 +56,9 @@ def image_folder(
     channels: Literal["rgb", "gray"] = "rgb",
     val: Fraction = 0.15,
     test: Fraction = 0.15,
+    limit: CountOrZero = 0,
     augment: AugmentName = "none",
+    normalise: Statistics = "train",
     cache: Literal["auto", "memory", "disk"] = "auto",
 ) -> Data:
     """Your own pictures: a folder with one folder of pictures for each class.
@@ -67,7 +69,9 @@ def image_folder(
         channels: rgb for colour, gray for one channel.
         val: share of the training pictures held back to watch the training, where there is no val folder.
         test: share of the training pictures held back for the final figure, where there is no test folder.
+        limit: train on only so many pictures; 0 for all.
         augment: random change of training pictures, new each epoch.
+        normalise: mean and deviation of the training pictures, or ImageNet's, as published weights want them.
         cache: memory keeps all decoded pictures, disk decodes them anew each time; auto takes what fits.
     """
     root = resolve_path(path, context)
@@ -78,13 +82,15 @@ def image_folder(
     total = sum(len(files.paths) for files in found.parts.values()) * size.bytes
     if cache == "memory" or (cache == "auto" and total <= free_memory() // 4):
         pixels = _keep_readable(found, partial(read_picture, size=size), context.report)
-        return _in_memory(found, pixels, _parts(found, val, test, context.seed), augment)
+        parts = _parts(found, val, test, limit, context.seed)
+        return _in_memory(found, pixels, parts, augment, normalise)
     _keep_readable(found, check_picture, context.report)
     found.notes.append(
         f"decoded, the pictures would take {total / 2**30:.1f} GB: they are read from disk in training, "
         "and training.workers decode ahead"
     )
-    return _on_disk(found, size, _parts(found, val, test, context.seed), augment, context.seed)
+    parts = _parts(found, val, test, limit, context.seed)
+    return _on_disk(found, size, parts, augment, normalise, context.seed)
 
 
 def _keep_readable(
@@ -150,7 +156,7 @@ def _drop_classes_without(found: Found, readable: Indices) -> None:
         found.class_names = names
 
 
-def _parts(found: Found, val: float, test: float, seed: int) -> dict[str, tuple[str, Indices]]:
+def _parts(found: Found, val: float, test: float, limit: int, seed: int) -> dict[str, tuple[str, Indices]]:
     """For each part, the found part it comes from and its rows there."""
     codes = found.parts["train"].codes
     cut = split(
@@ -160,6 +166,7 @@ def _parts(found: Found, val: float, test: float, seed: int) -> dict[str, tuple[
         seed=seed,
         labels=codes,
     )
+    cut = cut._replace(train=limited(cut.train, limit, seed=seed, labels=codes))
     parts = {name: ("train", rows) for name, rows in cut._asdict().items()}
     for name in ("val", "test"):
         if name in found.parts:
@@ -168,7 +175,11 @@ def _parts(found: Found, val: float, test: float, seed: int) -> dict[str, tuple[
 
 
 def _in_memory(
-    found: Found, pixels: Pixels, parts: dict[str, tuple[str, Indices]], augment: AugmentName
+    found: Found,
+    pixels: Pixels,
+    parts: dict[str, tuple[str, Indices]],
+    augment: AugmentName,
+    normalise: Statistics,
 ) -> Data:
     def pictures(name: str) -> Pictures:
         source, rows = parts[name]
@@ -183,12 +194,18 @@ def _in_memory(
         test if len(test.codes) else None,
         class_names=found.class_names,
         augment=augment,
+        normalise=normalise,
         notes=found.notes,
     )
 
 
 def _on_disk(
-    found: Found, size: PictureSize, parts: dict[str, tuple[str, Indices]], augment: AugmentName, seed: int
+    found: Found,
+    size: PictureSize,
+    parts: dict[str, tuple[str, Indices]],
+    augment: AugmentName,
+    normalise: Statistics,
+    seed: int,
 ) -> Data:
     made = {name: PictureFiles(found.parts[source].at(rows), size) for name, (source, rows) in parts.items()}
     train = made["train"].files
@@ -199,7 +216,7 @@ def _on_disk(
     readable = [picture for picture in sample if isinstance(picture, Tensor)]
     if not readable:
         raise UserError([f"none of the training pictures in {found.root} can be read", *found.notes])
-    preprocessing = normalise_images(torch.stack(readable))
+    preprocessing = normalise_images(torch.stack(readable), statistics=normalise)
     prepare = normaliser(preprocessing)
     return Data(
         image_spec(preprocessing, found.class_names, train.codes),

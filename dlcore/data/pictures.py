@@ -22,7 +22,9 @@ from torch import Tensor
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 MAX_PIXELS = 89_000_000
+ORIENTATION = 0x0112  # EXIF: 5 and more lie on their side
 
+Place = TypeVar("Place")
 Result = TypeVar("Result")
 
 
@@ -68,15 +70,63 @@ def read_picture_bytes(source: Path | IO[bytes], size: PictureSize) -> Tensor:
             channels, height, width = size
             # Large JPEGs are decoded at a half, a quarter or an eighth, which costs that much less.
             picture.draft("RGB" if channels == 3 else "L", (2 * width, 2 * height))
-            fitted = ImageOps.fit(_plain(picture, channels), (width, height), Image.Resampling.BICUBIC)
-            pixels = np.array(fitted, np.uint8)
+            return fit_picture(picture, size)
     except UnreadablePictureError:
         raise
     except MemoryError:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
         raise UnreadablePictureError(_reason(error)) from None
-    return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
+
+
+def fit_picture(picture: Image.Image, size: PictureSize) -> Tensor:
+    """An opened picture as `read_picture` gives it."""
+    channels, height, width = size
+    fitted = ImageOps.fit(_plain(picture, channels), (width, height), Image.Resampling.BICUBIC)
+    pixels = np.array(fitted, np.uint8).reshape(height, width, channels)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_values(path: Path, height: int, width: int) -> Tensor:
+    """A mask's values as int32 (height, width), scaled and cut as `read_picture` does, at the nearest pixel.
+
+    A palette's numbers and greys are taken as they are, a colour as one number of 24 bits.
+
+    Raises:
+        UnreadablePictureError: not a picture, damaged, or too large.
+    """
+    try:
+        with _opened(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode not in ("1", "L", "P", "I", "I;16"):
+                upright = upright.convert("RGB")
+            fitted = ImageOps.fit(upright, (width, height), Image.Resampling.NEAREST)
+            values = np.asarray(fitted).astype(np.int32)
+    except UnreadablePictureError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+        raise UnreadablePictureError(_reason(error)) from None
+    if values.ndim == 3:
+        values = values @ np.array([2**16, 2**8, 1], np.int32)
+    return torch.from_numpy(values)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width, upright, from the header.
+
+    Raises:
+        UnreadablePictureError: not a picture, or too large.
+    """
+    try:
+        with _opened(path) as picture:
+            turned = picture.getexif().get(ORIENTATION, 1) >= 5
+            return (picture.width, picture.height) if turned else (picture.height, picture.width)
+    except UnreadablePictureError:
+        raise
+    except Exception as error:
+        raise UnreadablePictureError(_reason(error)) from None
 
 
 def check_picture(path: Path) -> None:
@@ -95,9 +145,9 @@ def check_picture(path: Path) -> None:
 
 
 def map_files(
-    function: Callable[[Path], Result], paths: Sequence[Path], done: Callable[[int], None]
+    function: Callable[[Place], Result], paths: Sequence[Place], done: Callable[[int], None]
 ) -> list[Result | UnreadablePictureError]:
-    """``function`` of every path in order, on threads: decoders let go of the interpreter.
+    """``function`` of every path (or tuple of them) in order, on threads: decoders let go of the interpreter.
 
     An unreadable picture is answered with its error instead of raising it.
 
@@ -105,7 +155,7 @@ def map_files(
         done: is told how many are done, now and then.
     """
 
-    def attempt(path: Path) -> Result | UnreadablePictureError:
+    def attempt(path: Place) -> Result | UnreadablePictureError:
         try:
             return function(path)
         except UnreadablePictureError as error:

@@ -11,12 +11,19 @@ Statistics come from the training part only: builders pass that part and nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from dlcore.data.table import encode_rows
+
+Statistics = Literal["train", "imagenet"]
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's red, green and blue, as nearly all published weights were trained with."""
+
+IMAGENET_GREY = (0.449, 0.226)
 
 
 class Normaliser:
@@ -75,14 +82,21 @@ def standardise(features: Tensor) -> dict[str, Any]:
     }
 
 
-def normalise_images(images: Tensor, scale: float = 255.0) -> dict[str, Any]:
+def normalise_images(
+    images: Tensor, scale: float = 255.0, statistics: Statistics = "train"
+) -> dict[str, Any]:
     """The ``image`` kind for training images (samples, channels, height, width), by channel, in 0..1 units.
 
     Args:
         images: uint8, or whole numbers in 0..255 of any type.
         scale: the raw value that stands for full brightness.
+        statistics: mean and deviation of these images, or ImageNet's; grey images get those of its greys.
     """
-    _, channels, height, width = images.shape
+    channels = images.shape[1]
+    if statistics == "imagenet":
+        grey_mean, grey_std = IMAGENET_GREY
+        known = (list(IMAGENET_MEAN), list(IMAGENET_STD)) if channels == 3 else ([grey_mean], [grey_std])
+        return _image_kind(images, scale, *known)
     levels = torch.arange(256, dtype=torch.float64) / scale
     means, stds = [], []
     for channel in range(channels):  # a histogram is exact and costs 13 ms for MNIST, a tenth of float sums
@@ -91,9 +105,14 @@ def normalise_images(images: Tensor, scale: float = 255.0) -> dict[str, Any]:
         mean = float(share @ levels)
         means.append(mean)
         stds.append(float((share @ (levels - mean) ** 2).sqrt()) or 1.0)
+    return _image_kind(images, scale, means, stds)
+
+
+def _image_kind(images: Tensor, scale: float, mean: list[float], std: list[float]) -> dict[str, Any]:
+    _, channels, height, width = images.shape
     return {
         "kind": "image", "channels": channels, "height": height, "width": width,
-        "scale": float(scale), "mean": means, "std": stds,
+        "scale": float(scale), "mean": mean, "std": std,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from dlcore.data.augment import AugmentName
 from dlcore.data.build import Pictures, images
 from dlcore.data.cifar_files import pictures, read_files, unpack
+from dlcore.data.classes import keep_classes
 from dlcore.data.download import DownloadError, download
 from dlcore.data.idx import read_idx
+from dlcore.data.preprocess import Statistics
 from dlcore.data.spec import Data, DataContext
-from dlcore.data.splits import limited, split
+from dlcore.data.splits import Indices, limited, split
 from dlcore.errors import UserError
 from dlcore.fields import CountOrZero, Fraction
 from dlcore.registry import DATA
@@ -43,85 +45,123 @@ Labelled = tuple[
 ]  # images (samples, channels, height, width), codes (samples,)
 
 
-@DATA.register(group="images", input="image", target="class", shape=(1, 28, 28), outputs=10)
+@DATA.register(group="images", input="image", target="class or binary", shape=(1, 28, 28), outputs=10)
 def mnist(
-    context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
+    context: DataContext,
+    *,
+    classes: tuple[str, ...] = (),
+    val: Fraction = 0.1,
+    limit: CountOrZero = 0,
+    augment: AugmentName = "none",
 ) -> Data:
     """MNIST: 70,000 handwritten digits, grey, 28 by 28 pixels, 10 classes.
 
     Args:
+        classes: keep these digits only, such as ["0", "1"]; empty for all.
         val: share of the 60,000 training images held back to watch the training.
         limit: train on only so many images; 0 for all.
         augment: random change of training images, new each epoch.
     """
-    return _data(context, *_idx_set(context, "MNIST"), DIGITS, val=val, limit=limit, augment=augment)
+    return _data(context, *_idx_set(context, "MNIST"), DIGITS, Choice(classes, val, limit, augment))
 
 
-@DATA.register(group="images", input="image", target="class", shape=(1, 28, 28), outputs=10)
+@DATA.register(group="images", input="image", target="class or binary", shape=(1, 28, 28), outputs=10)
 def fashion(
-    context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
+    context: DataContext,
+    *,
+    classes: tuple[str, ...] = (),
+    val: Fraction = 0.1,
+    limit: CountOrZero = 0,
+    augment: AugmentName = "none",
 ) -> Data:
     """Fashion-MNIST: 70,000 pieces of clothing, grey, 28 by 28 pixels, 10 classes.
 
     Args:
+        classes: keep these kinds only, such as ["shirt", "coat"]; empty for all.
         val: share of the 60,000 training images held back to watch the training.
         limit: train on only so many images; 0 for all.
         augment: random change of training images, new each epoch.
     """
-    return _data(context, *_idx_set(context, "FashionMNIST"), GARMENTS, val=val, limit=limit, augment=augment)
+    return _data(context, *_idx_set(context, "FashionMNIST"), GARMENTS, Choice(classes, val, limit, augment))
 
 
-@DATA.register(group="images", input="image", target="class", shape=(3, 32, 32), outputs=10)
+@DATA.register(group="images", input="image", target="class or binary", shape=(3, 32, 32), outputs=10)
 def cifar10(
-    context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
+    context: DataContext,
+    *,
+    classes: tuple[str, ...] = (),
+    val: Fraction = 0.1,
+    limit: CountOrZero = 0,
+    augment: AugmentName = "none",
+    normalise: Statistics = "train",
 ) -> Data:
     """CIFAR-10: 60,000 photos in colour, 32 by 32 pixels, 10 classes from airplane to truck.
 
     Args:
+        classes: keep these classes only, such as ["cat", "dog"]; empty for all.
         val: share of the 50,000 training photos held back to watch the training.
         limit: train on only so many photos; 0 for all.
         augment: random change of training photos, new each epoch.
+        normalise: mean and deviation of the training photos, or ImageNet's, as published weights want them.
     """
     train, test, names = _cifar_set(context, "CIFAR10", "cifar-10-batches-py", "labels", "label_names")
-    return _data(context, train, test, names, val=val, limit=limit, augment=augment)
+    return _data(context, train, test, names, Choice(classes, val, limit, augment, normalise))
 
 
-@DATA.register(group="images", input="image", target="class", shape=(3, 32, 32), outputs=100)
+@DATA.register(group="images", input="image", target="class or binary", shape=(3, 32, 32), outputs=100)
 def cifar100(
-    context: DataContext, *, val: Fraction = 0.1, limit: CountOrZero = 0, augment: AugmentName = "none"
+    context: DataContext,
+    *,
+    classes: tuple[str, ...] = (),
+    val: Fraction = 0.1,
+    limit: CountOrZero = 0,
+    augment: AugmentName = "none",
+    normalise: Statistics = "train",
 ) -> Data:
     """CIFAR-100: 60,000 photos in colour, 32 by 32 pixels, 100 classes of 600 photos each.
 
     Args:
+        classes: keep these classes only, such as ["cat", "dog"]; empty for all.
         val: share of the 50,000 training photos held back to watch the training.
         limit: train on only so many photos; 0 for all.
         augment: random change of training photos, new each epoch.
+        normalise: mean and deviation of the training photos, or ImageNet's, as published weights want them.
     """
     train, test, names = _cifar_set(
         context, "CIFAR100", "cifar-100-python", "fine_labels", "fine_label_names"
     )
-    return _data(context, train, test, names, val=val, limit=limit, augment=augment)
+    return _data(context, train, test, names, Choice(classes, val, limit, augment, normalise))
+
+
+class Choice(NamedTuple):
+    """What of a set is used, and how; see the builders."""
+
+    classes: tuple[str, ...]
+    val: float
+    limit: int
+    augment: AugmentName
+    normalise: Statistics = "train"
 
 
 def _data(
-    context: DataContext,
-    train: Labelled,
-    test: Labelled,
-    names: Sequence[str],
-    *,
-    val: float,
-    limit: int,
-    augment: AugmentName,
+    context: DataContext, train: Labelled, test: Labelled, names: Sequence[str], choice: Choice
 ) -> Data:
-    pixels, codes = train
-    parts = split(len(codes), val=val, seed=context.seed, labels=codes)
-    rows = limited(parts.train, limit, seed=context.seed, labels=codes)
+    kept = keep_classes(choice.classes, names)
+    rows = kept.rows(train[1])
+    codes = train[1][rows]
+    parts = split(len(codes), val=choice.val, seed=context.seed, labels=codes)
+    learned = limited(parts.train, choice.limit, seed=context.seed, labels=codes)
+
+    def pictures_of(part: Labelled, rows: Indices) -> Pictures:
+        return _pictures(part[0][rows], kept.renumbered(part[1][rows]))
+
     return images(
-        _pictures(pixels[rows], codes[rows]),
-        _pictures(pixels[parts.val], codes[parts.val]),
-        _pictures(test[0].copy(), test[1]),
-        class_names=names,
-        augment=augment,
+        pictures_of(train, rows[learned]),
+        pictures_of(train, rows[parts.val]),
+        pictures_of(test, kept.rows(test[1])),
+        class_names=kept.names,
+        augment=choice.augment,
+        normalise=choice.normalise,
     )
 
 

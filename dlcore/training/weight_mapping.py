@@ -7,7 +7,7 @@ for all that is not loaded there is a reason in words.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from dlcore.text_safety import safe_text
 
 WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 COUNTERS = ("num_batches_tracked",)  # old files have none, and nothing depends on them
+RESET = "starts new, as told"
 NAMED = 3
 MOST_PARTS = 12
 
@@ -58,8 +59,10 @@ class Loaded:
         return cls(str(values["source"]), **tables)
 
 
-def load_into(model: nn.Module, given: Mapping[str, Tensor], source: str) -> Loaded:
-    """Fill the model's tensors with those that fit them.
+def load_into(
+    model: nn.Module, given: Mapping[str, Tensor], source: str, *, reset: Collection[str] = ()
+) -> Loaded:
+    """Fill the model's tensors with those that fit them, but for the names in ``reset``.
 
     A name has to agree, after wrappers and one common prefix have been taken off, and so has the shape. Where no
     name at all agrees but all shapes do, one after another, they are taken in order. A filter bank over colours
@@ -83,7 +86,9 @@ def load_into(model: nn.Module, given: Mapping[str, Tensor], source: str) -> Loa
         remarks = {theirs: theirs for theirs in by_name.values()}
     for name, own in wanted.items():
         theirs = by_name.get(name)
-        if theirs is None:
+        if name in reset and theirs is not None:
+            table.new[name] = RESET
+        elif theirs is None:
             if not name.endswith(COUNTERS):
                 table.new[name] = "not there"
         elif _fits(given[theirs], own):
@@ -96,7 +101,8 @@ def load_into(model: nn.Module, given: Mapping[str, Tensor], source: str) -> Loa
     used = {by_name[name] for name in table.loaded}
     for theirs in given:
         if theirs not in used:
-            reason = "another shape" if renamed.get(theirs) in table.new else "no such name"
+            ours = renamed[theirs]
+            reason = RESET if ours in reset else "another shape" if ours in table.new else "no such name"
             table.unused[safe_text(theirs, limit=120)] = reason
     return table
 

@@ -28,6 +28,9 @@ def results(name: str, runs: Path, metric: str, *sets: str, seeds: range = SEEDS
     [
         ("iris-perceptron", 1.0),
         ("digits-logistic", 0.945),
+        ("digits-rates", 0.945),
+        ("moons-backprop", 0.96),
+        ("spirals-activations", 0.98),
         ("spirals-mlp", 0.98),
         ("digits-mlp", 0.965),
         ("wine-mlp", 0.95),
@@ -38,6 +41,30 @@ def results(name: str, runs: Path, metric: str, *sets: str, seeds: range = SEEDS
 )
 def test_accuracy_on_bundled_data(name: str, at_least: float, tmp_path: Path) -> None:
     assert mean(results(name, tmp_path, "test/accuracy")) >= at_least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lr", "low", "high"), [(0.001, 0.1, 0.5), (1, 0.95, 1), (10, 0, 0.3)])
+def test_learning_rates_that_are_too_low_at_the_edge_and_too_high(
+    lr: float, low: float, high: float, tmp_path: Path
+) -> None:
+    assert low <= mean(results("digits-rates", tmp_path, "test/accuracy", f"optimizer.lr={lr}")) <= high
+
+
+@pytest.mark.slow
+def test_sigmoids_spoil_what_relu_learns(tmp_path: Path) -> None:
+    (relu,) = results("spirals-activations", tmp_path, "test/accuracy", seeds=range(1))
+    (sigmoid,) = results(
+        "spirals-activations", tmp_path, "test/accuracy", "model.activation=sigmoid", seeds=range(1)
+    )
+    assert sigmoid < relu - 0.05
+
+
+@pytest.mark.slow
+def test_eight_layers_of_sigmoids_only_guess_and_the_cures_learn(tmp_path: Path) -> None:
+    assert max(results("digits-vanishing", tmp_path, "test/accuracy")) <= 0.2
+    for cure in (["model.activation=tanh", "model.init=xavier"], ["model.batch_norm=true"]):
+        assert min(results("digits-vanishing", tmp_path, "test/accuracy", *cure)) >= 0.85
 
 
 @pytest.mark.slow
@@ -119,3 +146,10 @@ def test_mnist_dcgan_draws_digits_that_a_classifier_knows(
 
     assert sure >= 0.88
     assert classes == 10
+
+
+@pytest.mark.slow
+def test_fashion_vit(tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLTUI_DATA", str(real_data))
+
+    assert train("fashion-vit", tmp_path).metrics["test/accuracy"] >= 0.85

@@ -84,6 +84,16 @@ def test_a_pretrained_start_is_better_than_a_new_one(pretrained: Path) -> None:
     assert losses[0] < losses[1] - 0.1
 
 
+def test_a_reset_head_starts_new_although_the_weights_have_it(pretrained: Path) -> None:
+    sets = [*SMALL, 'model.weights="run:digits-cnn"', 'model.reset=["head.output"]']
+    given = assembly.build(presets.load("digits-cnn", sets, builders=True), print, runs=pretrained)
+    fresh = assembly.build(presets.load("digits-cnn", SMALL, builders=True), print)
+    assert given.weights is not None
+    assert set(given.weights.new) == set(given.weights.unused) == HEAD
+    assert torch.equal(given.model.head.output.weight, fresh.model.head.output.weight)
+    assert not torch.equal(given.model.head.hidden1[0].weight, fresh.model.head.hidden1[0].weight)
+
+
 def test_check_tells_every_tensor_and_what_is_frozen(
     pretrained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +154,13 @@ def test_an_unknown_layer_is_one_sentence() -> None:
 
 def test_every_model_has_them_and_no_builder_sees_them() -> None:
     for entry in MODELS.entries():
-        assert [field.name for field in entry.fields][-4:] == ["weights", "freeze", "freeze_epochs", "rates"]
+        assert [field.name for field in entry.fields][-5:] == [
+            "weights",
+            "reset",
+            "freeze",
+            "freeze_epochs",
+            "rates",
+        ]
 
 
 def test_a_builder_with_such_an_option_is_refused() -> None:

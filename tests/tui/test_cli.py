@@ -313,6 +313,40 @@ def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
     ]
 
 
+def test_a_preset_is_shown_as_a_lesson_with_commands_to_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = """[about]
+title = "The lesson"
+summary = "About it."
+chapter = 3
+teaches = \"\"\"
+A first line that is so long that whoever wrote it had to break it somewhere, which is here, and it goes
+on.
+A second paragraph:
+  h = f(x)     a formula
+\"\"\"
+[[about.try]]
+say = "Another width."
+set = ["model.widths=[1]", "training.epochs=2"]
+"""
+    (tmp_path / "own.toml").write_text(about + PRESET)
+    monkeypatch.chdir(tmp_path)
+    assert main(["presets", "own.toml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "The lesson   chapter 3 · Hidden layers"
+    assert "on." not in lines and "A second paragraph:" in lines
+    assert "    h = f(x)     a formula" in lines
+    assert "    dltui run own.toml --set 'model.widths=[1]' --set training.epochs=2" in lines
+    assert main(["presets", "own.toml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["try"][0]["say"] == "Another width."
+
+
+def test_an_unknown_preset_is_told_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "digits-cn"]) == 2
+    assert "digits-cnn" in capsys.readouterr().err
+
+
 # tell and rm
 
 

@@ -1,4 +1,4 @@
-"""`dltui presets`, `dltui models` and `dltui data`: what there is to choose from."""
+"""`dltui models` and `dltui data`: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlcore.errors import UserError
-from dlcore.text_safety import safe_text
 from tui import words
 from tui.commands.common import paint, print_json, terminal_width
 
@@ -16,32 +14,6 @@ if TYPE_CHECKING:
     from dlcore.registry import Entry, Field
 
 OTHERS = "others"
-
-
-def presets(*, as_json: bool) -> None:
-    """Lists the shipped presets by chapter; a broken one is named on stderr and the others are listed."""
-    from dlcore import preset as module
-
-    found = []
-    for path in module.shipped():
-        try:
-            about = module.load(path, builders=False).about
-        except UserError as error:
-            print(safe_text(f"{path.name}: {error}"), file=sys.stderr)
-            continue
-        found.append({"name": path.stem, "path": str(path)} | about.model_dump(exclude={"try_", "try"}))
-    found.sort(key=lambda entry: (entry["chapter"] or sys.maxsize, entry["name"]))
-    if as_json:
-        print_json(found)
-        return
-    groups: dict[str, list[Sequence[str]]] = {}
-    for entry in found:
-        heading = f"chapter {entry['chapter']}" if entry["chapter"] else "recipes"
-        line = safe_text(entry["summary"] or entry["title"])
-        groups.setdefault(heading, []).append((safe_text(entry["name"]), line))
-    _print_groups(groups)
-    if found:
-        print(f"\ntry one:  dltui run {safe_text(found[0]['name'])}")
 
 
 def builders(kind: str, name: str | None, *, as_json: bool) -> None:
@@ -64,7 +36,7 @@ def builders(kind: str, name: str | None, *, as_json: bool) -> None:
     groups: dict[str, list[Sequence[str]]] = {}
     for entry in entries:
         groups.setdefault(entry.group or OTHERS, []).append((entry.name, entry.summary))
-    _print_groups(dict(sorted(groups.items(), key=lambda pair: pair[0] == OTHERS)))
+    print_groups(dict(sorted(groups.items(), key=lambda pair: pair[0] == OTHERS)))
     if entries:
         command = "models" if kind == "model" else kind
         print(f"\noptions of one:  dltui {command} {entries[0].name}")
@@ -156,7 +128,8 @@ def _without_arguments(doc: str) -> str:
     return "\n".join(kept).strip()
 
 
-def _print_groups(groups: Mapping[str, Iterable[Sequence[str]]]) -> None:
+def print_groups(groups: Mapping[str, Iterable[Sequence[str]]]) -> None:
+    """Rows of a name and a line about it under headings; cut to the terminal's width, whole in a pipe."""
     width = terminal_width() if sys.stdout.isatty() else sys.maxsize
     lead = max((words.cells(row[0]) for rows in groups.values() for row in rows), default=0)
     for number, (heading, rows) in enumerate(groups.items()):

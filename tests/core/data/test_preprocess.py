@@ -75,3 +75,12 @@ def test_no_rows_are_no_features() -> None:
 def test_an_unknown_kind_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="standardise, image, table"):
         preprocess({"kind": "audio"}, [])
+
+
+def test_imagenets_statistics_are_taken_when_asked_for() -> None:
+    images = torch.randint(0, 256, (5, 3, 4, 4), dtype=torch.uint8)
+    facts = normalise_images(images, statistics="imagenet")
+    assert (facts["mean"], facts["std"]) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    assert len(normalise_images(images[:, :1], statistics="imagenet")["mean"]) == 1
+    middle = torch.full((1, 3, 4, 4), 255 * 0.485)
+    assert abs(float(normaliser(facts)(middle)[0, 0, 0, 0])) < 1e-4
