@@ -85,6 +85,7 @@ class Engine:
             "catalogue": lambda _: engine_catalogue.catalogue(),
             "validate": engine_drafts.validate,
             "toml": engine_drafts.toml,
+            "shape": engine_shapes.calculated,
         }
 
     def receive(self, line: bytes) -> None:

@@ -17,6 +17,8 @@ from dlcore.engine_device import device_facts
 from dlcore.engine_drafts import Draft
 from dlcore.engine_specs import Known, Specs
 from dlcore.errors import UserError
+from dlcore.inspecting import Model
+from dlcore.inspection.calculator.calculate import calculate
 from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import trace_builder
@@ -25,10 +27,11 @@ from dlcore.preset_sections import Preset
 from dlcore.registry import Entry
 from dlcore.run_dir import data_folder
 from dlcore.text_safety import safe_text
-from dlcore.user_code import is_user_name, one_line
+from dlcore.user_code import find_file, is_user_name, one_line
 
 MOST_ROWS = 2_000
 KEPT = 32  # traces
+LOOKING = 2.0  # seconds for fixes, during which no other question is answered
 WAIT = 0.05  # seconds for data that is quickly read, so that a first guess is not shown for nothing
 
 
@@ -41,7 +44,9 @@ class Shapes:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.specs = Specs(data_folder(), changed)
+        self._changed = changed
         self._traces: OrderedDict[str, Trace] = OrderedDict()
+        self._fixes: OrderedDict[str, list[dict[str, Any]] | None] = OrderedDict()  # None while to be found
 
     def answer(self, question: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """The table as plain data, and whether a better one will follow once the data has been read.
@@ -50,11 +55,13 @@ class Shapes:
             ``state`` is ``ok``; ``failed`` when a batch does not go through, told by ``failure``; ``wrong``
             when there is no model to build, told by ``problems``. ``rows``, ``totals``, ``memory`` and
             ``device`` come with ``ok`` and, up to the failing layer, with ``failed``; ``data`` always.
+            ``fixes`` come with ``failed`` when the same is asked again: they take longer to find.
         """
         draft = Draft.read(question)
         known = self._data(draft)
         answer = {"data": _data_facts(draft, known)} | self._table(draft, known)
-        return answer, known.state == "reading"
+        looking = answer["state"] == "failed" and "fixes" not in answer
+        return answer, known.state == "reading" or looking
 
     def _data(self, draft: Draft) -> Known:
         try:
@@ -84,12 +91,33 @@ class Shapes:
             assembly.require_fit(entry, known.spec)
             table = self._trace(entry, options, known.spec, batch)
         except UserError as error:
-            return {"state": "failed", "failure": _cannot_build(entry, "; ".join(error.lines), "")}
+            none = {"state": "failed", "failure": _cannot_build(entry, "; ".join(error.lines), "")}
+            return none | self._mended(Model(entry, options, known.spec, batch, draft.base), known)
         except Exception as error:  # the constructor's own: shown where a failing layer would be
             line = source_lines(error.__traceback__)
             where = f"{line[-1].file}:{line[-1].line}: {line[-1].code}" if line else ""
-            return {"state": "failed", "failure": _cannot_build(entry, one_line(error), where)}
-        return _described(table) | self._cost(draft, table)
+            none = {"state": "failed", "failure": _cannot_build(entry, one_line(error), where)}
+            return none | self._mended(Model(entry, options, known.spec, batch, draft.base), known)
+        mended = {}
+        if table.failure is not None:
+            mended = self._mended(Model(entry, options, known.spec, batch, draft.base), known)
+        return _described(table) | self._cost(draft, table) | mended
+
+    def _mended(self, model: Model, known: Known) -> dict[str, Any]:
+        """What would mend the model, looked for when the same is asked again: the table does not wait for it."""
+        if known.state == "reading":
+            return {}
+        key = repr((model, _stamp(model)))
+        if key not in self._fixes:
+            self._fixes[key] = None
+            if len(self._fixes) > KEPT:
+                self._fixes.popitem(last=False)
+            self._changed()
+            return {}
+        if self._fixes[key] is None:
+            found = model.subject(seconds=LOOKING).fixes()
+            self._fixes[key] = [fix.to_dict() for fix in found]
+        return {"fixes": self._fixes[key]}
 
     def _trace(self, entry: Entry, options: dict[str, Any], spec: DataSpec, batch: int) -> Trace:
         """The traced model; the last few are kept, so that undoing an edit costs nothing."""
@@ -116,6 +144,18 @@ class Shapes:
         }
 
 
+def calculated(question: Mapping[str, Any]) -> dict[str, Any]:
+    """The shape calculator's answer to ``text``, with ``input`` going in."""
+    return calculate(str(question.get("text", "")), str(question.get("input") or "")).to_dict()
+
+
+def _stamp(model: Model) -> int:
+    """When the user's own file was changed; 0 for builders that are not."""
+    if not is_user_name(model.entry.name):
+        return 0
+    return find_file(model.entry.name.rpartition(":")[0], model.base).stat().st_mtime_ns
+
+
 def _wrong(problems: Any) -> dict[str, Any]:
     return {"state": "wrong", "problems": [safe_text(line, limit=500) for line in problems]}
 
@@ -127,6 +167,9 @@ def _cannot_build(entry: Entry, message: str, where: str) -> dict[str, Any]:
         "kind": "build",
         "message": safe_text(message, limit=500),
         "inputs": [],
+        "operation": "",
+        "operands": [],
+        "marks": [],
         "source": safe_text(where, limit=300),
     }
 
@@ -144,6 +187,7 @@ def _described(table: Trace) -> dict[str, Any]:
                 "parameters": row.parameters,
                 "shared": row.shared,
                 "flops": row.flops,
+                "receptive": row.receptive,
             }
             for row in table.rows[:MOST_ROWS]
         ],
@@ -165,6 +209,9 @@ def _described(table: Trace) -> dict[str, Any]:
             "kind": failure.kind,
             "message": safe_text(failure.message, limit=500),
             "inputs": [tensor.shape for tensor in failure.inputs],
+            "operation": failure.operation,
+            "operands": [tensor.shape for tensor in failure.operands],
+            "marks": failure.marks,
             "source": ""
             if failure.line is None
             else safe_text(f"{failure.line.file}:{failure.line.line}: {failure.line.code}", limit=300),

@@ -55,7 +55,7 @@ def parse_override(text: str) -> Override:
         raise UserError(f"{label}: is nested more than {MAX_DEPTH} deep")
     if len(parts) == 1:
         raise UserError(f"{label}: {_better(parts[0])}")
-    return Override(text, parts, _value(text[end + 1 :].strip()))
+    return Override(text, parts, read_value(text[end + 1 :].strip()))
 
 
 def _better(word: str) -> str:
@@ -69,7 +69,7 @@ def _better(word: str) -> str:
     return "must be section.key=value" + (f"; did you mean {close}.…=…?" if close else "")
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
     """A TOML value; anything that is none, and dates, which no option takes, stay text."""
     try:
         parsed = tomllib.loads(f"value = {text}")

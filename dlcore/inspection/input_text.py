@@ -1,4 +1,7 @@
-"""Inputs of a forward pass, written in a line: ``32x3x32x32``, ``ids=4x12:int64<1000``, ``(2x4x8, 2x4x8)``.
+"""Inputs of a forward pass, written in a line: ``32x3x32x32``, ``ids=Bx12:int64<1000``, ``(2x4x8, 2x4x8)``.
+
+A size ``B`` is the batch. Where none is written, the batch is the first size of the first tensor, and every
+tensor that begins with the same size has it, too.
 
 value   = shape [":" dtype] ["<" limit]   a tensor; its numbers lie below the limit
         | "packed(" shape ")"             a packed sequence (batch, time, features)
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +24,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from dlcore.errors import UserError
 from dlcore.inspection.facts import Bounds
+from dlcore.inspection.nested import tensors_in
 from dlcore.inspection.shapes import Arguments
 from dlcore.problems import nearest, show
 
@@ -40,9 +44,10 @@ DTYPES = {
 MOST_DIMENSIONS = 12
 MOST_NUMBERS = 2**48  # in a tensor; more would overflow what torch counts in
 MOST_DEPTH = 8
+BATCH = 32  # what B stands for
 WORDS = {"none": None, "true": True, "false": False}
 
-_SHAPE = re.compile(r"(?P<sizes>\d+(?:[x×]\d+)*|scalar)(?::(?P<dtype>\w+))?(?:<(?P<limit>\d+))?")
+_SHAPE = re.compile(r"(?P<sizes>(?:\d+|B)(?:[x×](?:\d+|B))*|scalar)(?::(?P<dtype>\w+))?(?:<(?P<limit>\d+))?")
 _NAME = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*")
 _NUMBER = re.compile(r"(?P<kind>int|float)\((?P<value>[-+0-9.e]{1,40})\)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -54,11 +59,21 @@ class Given:
 
     Attributes:
         bounds: what the whole numbers of each tensor lie between, in the order of the tensors.
+        batch: how many samples; 1 where the inputs have no such size.
+        lettered: whether a B says where the batch is.
+        texts: what was written.
     """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     bounds: tuple[Bounds | None, ...]
+    batch: int = 1
+    lettered: bool = False
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    def resized(self, batch: int) -> Given:
+        """The same with so many samples."""
+        return _parse(self.texts, batch, None if self.lettered else self.batch)
 
     @property
     def call(self) -> Arguments:
@@ -78,11 +93,25 @@ def parse_inputs(texts: Sequence[str]) -> Given:
     Raises:
         UserError: one sentence about the first that cannot be read.
     """
+    given = _parse(texts, BATCH)
+    if given.lettered:
+        return given
+    first = next((tensor for tensor in tensors_in((given.args, given.kwargs)) if tensor.dim()), None)
+    return replace(given, batch=first.shape[0] if first is not None else 1)
+
+
+def _parse(texts: Sequence[str], batch: int, instead: int | None = None) -> Given:
+    """The inputs with so many samples.
+
+    Args:
+        instead: a first size that stands for the batch, where no B does.
+    """
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    bounds: list[Bounds | None] = []
+    bounds: tuple[list[Bounds | None], list[Bounds | None]] = [], []  # positional ones are counted first
+    lettered = False
     for text in texts:
-        reader = _Reader(text)
+        reader = _Reader(text, batch, instead)
         name = reader.name()
         value = reader.value(0)
         reader.end()
@@ -90,12 +119,9 @@ def parse_inputs(texts: Sequence[str]) -> Given:
             kwargs[name] = value
         else:
             args.append(value)
-        bounds += reader.bounds
-    if kwargs and args:  # tensors are counted with the positional ones first
-        given = [parse_inputs([text]) for text in texts]
-        order = [one for one in given if one.args] + [one for one in given if one.kwargs]
-        bounds = [each for one in order for each in one.bounds]
-    return Given(tuple(args), kwargs, tuple(bounds))
+        bounds[bool(name)].extend(reader.bounds)
+        lettered = lettered or reader.lettered
+    return Given(tuple(args), kwargs, (*bounds[0], *bounds[1]), batch, lettered, tuple(texts))
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -111,10 +137,18 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 class _Reader:
-    """Reads one argument from left to right."""
+    """Reads one argument from left to right.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        batch: what B stands for.
+        instead: a first size that is the batch, too.
+    """
+
+    def __init__(self, text: str, batch: int, instead: int | None) -> None:
         self.text = text.strip()
+        self.batch = batch
+        self.instead = instead
+        self.lettered = False
         self.place = 0
         self.bounds: list[Bounds | None] = []
 
@@ -201,7 +235,7 @@ class _Reader:
             raise self.fail(
                 f"unknown dtype {show(dtype_name)}" + (f"; did you mean '{close}'?" if close else "")
             )
-        sizes = _sizes(found["sizes"])
+        sizes = self._sizes(found["sizes"])
         if len(sizes) > MOST_DIMENSIONS:
             raise self.fail(f"has more than {MOST_DIMENSIONS} dimensions")
         if _product(sizes) > MOST_NUMBERS:
@@ -211,6 +245,15 @@ class _Reader:
             raise self.fail("a limit such as <1000 goes with whole numbers, and is at least 1")
         self.bounds.append((0, int(found["limit"]) - 1) if found["limit"] else None)
         return torch.empty(sizes, dtype=dtype, device="meta")
+
+    def _sizes(self, text: str) -> tuple[int, ...]:
+        if text == "scalar":
+            return ()
+        self.lettered = self.lettered or "B" in text
+        sizes = [self.batch if size == "B" else min(int(size[:20]), 2**62) for size in re.split("[x×]", text)]
+        if sizes[0] == self.instead:
+            sizes[0] = self.batch
+        return tuple(sizes)
 
     def _packed(self) -> Any:
         found = self.match(_SHAPE)
@@ -225,12 +268,6 @@ class _Reader:
         return pack_padded_sequence(
             torch.zeros(tensor.shape, dtype=tensor.dtype), lengths, batch_first=True, enforce_sorted=True
         )
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    if text == "scalar":
-        return ()
-    return tuple(min(int(size[:20]), 2**62) for size in re.split("[x×]", text))
 
 
 def _product(sizes: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from dlcore.inspection.operation_needs import OPERATIONS
 from dlcore.inspection.records import Shape, TensorInfo
 
 Mark = tuple[int, int]
@@ -47,7 +48,7 @@ def operation_marks(name: str, operands: Sequence[TensorInfo], dim: int | None) 
         return _unequal(left[:-2], right[:-2])
     if name == "linear":
         return ((0, len(left) - 1), (1, 1)) if left and len(right) == 2 and left[-1] != right[1] else ()
-    return _unequal(left, right)
+    return _unequal(left, right) if name in OPERATIONS or name[1:] in OPERATIONS else ()
 
 
 def _wanted(module: Any, shape: Shape) -> tuple[int | None, int]:

@@ -45,7 +45,7 @@ def _marks(kind: FailureKind, call: Call | None, operation: Operation | None) ->
     if kind != "shape":
         return ()
     marks = layer_marks(call.module, call.inputs) if call and not call.calls_others else ()
-    if operation is not None and not marks:
+    if operation is not None and (not marks or operation.name == "linear"):  # its weight is marked, too
         return operation_marks(operation.name, operation.operands, operation.dim)
     return marks
 

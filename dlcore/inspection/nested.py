@@ -42,6 +42,11 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """The nested value with every tensor changed."""
     if isinstance(value, Tensor):
         return change(value)
+    if isinstance(value, PackedSequence):  # its batch sizes are counts, which stay real
+        order = (
+            None if each is None else change(each) for each in (value.sorted_indices, value.unsorted_indices)
+        )
+        return PackedSequence(change(value.data), value.batch_sizes, *order)
     if isinstance(value, dict):
         return {key: map_tensors(item, change) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

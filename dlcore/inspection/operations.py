@@ -24,6 +24,7 @@ PRODUCTS = frozenset({"linear", "matmul", "rmatmul", "mm", "bmm", "mv", "addmm",
 JOINS = frozenset({"cat", "concat", "concatenate", "stack"})
 WELCOMING = frozenset({"getitem", "setitem", "to", "type_as", "copy", "index_put", "pack_padded_sequence"})
 LOSSES = frozenset({"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"})
+PACKABLE = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 RECURRENT = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 
 
@@ -86,7 +87,7 @@ class Operations(TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         strangers: tuple[Site | None, ...] = ()
         try:
-            if self.to_meta and self._is_mixed((args, kwargs)):
+            if self.to_meta and not _counts_steps(name, args) and self._is_mixed((args, kwargs)):
                 strangers = self._look_at_strangers(name, args, kwargs)
                 args, kwargs = map_tensors((args, kwargs), self._as_meta)
             flops = self.recorder.flops
@@ -226,6 +227,12 @@ class Operations(TorchFunctionMode):
         low, high = bounds
         if high >= size or (low < 0 and low != ignored):
             raise IndexError(f"{what} lie between {low} and {high}, but there are {size}: 0 to {size - 1}")
+
+
+def _counts_steps(name: str, args: Any) -> bool:
+    """Whether a function of packed sequences is told their lengths, which stay real numbers on the CPU."""
+    packed = name in ("pack_padded_sequence", "pad_packed_sequence") or name in PACKABLE
+    return packed and len(args) > 1 and isinstance(args[1], Tensor) and not args[1].is_floating_point()
 
 
 def _check_dimension(args: Any, kwargs: Mapping[str, Any]) -> None:

@@ -102,10 +102,11 @@ class Note:
     """Something that works here and will hurt elsewhere.
 
     Attributes:
-        kind: ``device`` for a tensor that would stay on the CPU, ``warning`` for what torch warns of.
+        kind: ``device`` for a tensor that would stay on the CPU, ``warning`` for what torch warns of, ``batch``
+            for samples that see each other.
     """
 
-    kind: Literal["device", "warning"]
+    kind: Literal["device", "warning", "batch"]
     message: str
     source: SourceLine | None
 

@@ -388,3 +388,44 @@ def read(shapes: Shapes, question: Mapping[str, Any]) -> None:
     _, more = shapes.answer(question)
     shapes.specs.begin()
     assert not more or done.wait(60)
+
+
+class TestFixes:
+    def test_come_with_the_second_answer_and_are_options_of_the_draft(self, shapes: Shapes) -> None:
+        question = draft(model={"channels": [4, 4, 4, 4]})
+        read(shapes, question)
+        told, more = shapes.answer(question)
+        if "fixes" not in told:
+            assert more
+            told, more = shapes.answer(question)
+        assert not more
+        assert told["fixes"][0]["set"] == {"model": {"channels": [4, 4, 4]}}
+        mended, _ = shapes.answer(draft(model=told["fixes"][0]["set"]["model"]))
+        assert mended["state"] == "ok"
+
+    def test_are_patches_of_the_users_own_file(self, shapes: Shapes, own: Path) -> None:
+        question = draft(f"{own}:Broken")
+        read(shapes, question)
+        shapes.answer(question)
+        told, _ = shapes.answer(question)
+        assert told["failure"]["marks"]
+        assert told["fixes"] and told["fixes"][0]["diff"].startswith("--- a/")
+
+    def test_engine_asks_itself_again_for_them(self) -> None:
+        said: list[Mapping[str, Any]] = []
+        engine = Engine(said.append)
+        question = Question(7, "shapes", draft(model={"channels": [4, 4, 4, 4]}))
+        engine.inbox.put(question)
+        for _ in range(20):
+            waiting = engine.inbox.take(5.0)
+            assert waiting is not None, said
+            engine.work(waiting)
+            if "fixes" in said[-1].get("answer", {}):
+                break
+        assert said[-1]["answer"]["fixes"] and "more" not in said[-1]
+
+    def test_the_calculator_is_asked_like_all_else(self) -> None:
+        said: list[Mapping[str, Any]] = []
+        engine = Engine(said.append)
+        engine.work(Question(3, "shape", {"text": "Linear(?, 10)", "input": "8x64"}))
+        assert said[-1]["answer"]["solved"] == "Linear(64, 10)"

@@ -16,7 +16,7 @@ import tui
 from tests.end_to_end.processes import ENVIRONMENT, ROOT
 
 HEAVY = {"torch", "torchvision", "sklearn", "scipy", "safetensors", "matplotlib", "pandas"}
-WIRING = {"assembly", "checking", "exhibits", "torchvision_compat", "trained", "worker"}
+WIRING = {"assembly", "checking", "exhibits", "inspecting", "torchvision_compat", "trained", "worker"}
 """What may import torch; so may everything of the engine. All else right in dlcore is for viewers, too."""
 
 LIGHT = sorted(

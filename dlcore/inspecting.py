@@ -1,0 +1,251 @@
+"""Everything about a network's forward pass as plain data: the core of ``dltui inspect``."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dlcore import assembly
+from dlcore.data.download import NotDownloaded, no_downloads
+from dlcore.data.spec import DataContext, DataSpec
+from dlcore.engine_specs import stand_in
+from dlcore.errors import UserError
+from dlcore.inspection.batch import compare_batches, mixing, other_batch
+from dlcore.inspection.calculator.calculate import calculate
+from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
+from dlcore.inspection.memory import estimate_memory
+from dlcore.inspection.option_fixes import option_fixes
+from dlcore.inspection.programs import Attempt, Program
+from dlcore.inspection.records import SourceLine
+from dlcore.inspection.shapes import Options
+from dlcore.inspection.sources import source_lines
+from dlcore.inspection.subjects import TORCHVISION, Subject, built, from_file, from_torchvision
+from dlcore.preset import Preset, load
+from dlcore.preset_overrides import read_value
+from dlcore.registry import DATA, MODELS, Entry
+from dlcore.run_dir import data_folder
+from dlcore.user_code import find_file, is_user_name, one_line
+
+
+def inspect(
+    name: str,
+    inputs: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    *,
+    training: bool = True,
+    device: str = "cpu",
+    operations: bool = False,
+) -> dict[str, Any]:
+    """What a forward pass does, up to its end or its failure.
+
+    Args:
+        name: a preset, ``file.py:Model`` or ``torchvision:resnet50``.
+        inputs: of the forward pass, each as in `inspection.input_text`; a preset's come from its data.
+        arguments: ``key=value`` of the constructor.
+        sets: overrides of a preset.
+        training, device, operations: see `inspection.shapes.Options`.
+
+    Returns:
+        Plain data: ``rows``, ``operations`` if asked for, totals of the trace, ``batch`` (see
+        `inspection.batch`), ``memory`` of a training step with AdamW or the preset's optimizer, ``failure``
+        (null when a batch goes through) and ``fixes`` for it, each of them tried.
+
+    Raises:
+        UserError: there is nothing to run.
+    """
+    options = Options(training, device, operations)
+    subject, plan = _subject(name, list(inputs), list(arguments), sets, options)
+    first = subject.run(subject.batch)
+    if first.result is None:
+        return _not_built(subject, first) | {"fixes": _told(subject.fixes())}
+    trace = first.result.trace
+    second = subject.run(other_batch(subject.batch)).result
+    facts: dict[str, Any] = assembly.plain(trace.to_dict())
+    failure = facts["failure"]
+    if failure is not None:
+        failure["source"] = [_line(line) for line in trace.failure.source] if trace.failure else []
+    memory = estimate_memory(trace, optimizer=plan["optimizer"], options=plan["options"])
+    look = compare_batches(trace, second.trace if second else None, subject.batch)
+    notes = [*trace.notes, *mixing(look, trace, first.result.model)]
+    return facts | {
+        "name": subject.name,
+        "batch": assembly.plain(look.to_dict()),
+        "memory": memory.to_dict(),
+        "optimizer": plan["optimizer"],
+        "failure": failure,
+        "fixes": _told(subject.fixes()) if failure else [],
+        "notes": [asdict(note) for note in notes] + plan["notes"],
+    }
+
+
+def calculated(text: str, input_text: str = "") -> dict[str, Any]:
+    """The shape calculator's answer to a line (see `inspection.calculator`)."""
+    return calculate(text, input_text).to_dict()
+
+
+def _subject(
+    name: str, inputs: list[str], arguments: list[str], sets: Sequence[str], options: Options
+) -> tuple[Subject, dict[str, Any]]:
+    """What is to be inspected, and what it would be trained with."""
+    given = dict(_argument(text) for text in arguments)
+    training: dict[str, Any] = {"optimizer": "adamw", "options": {}, "notes": []}
+    if name.startswith(TORCHVISION) or is_user_name(name):
+        if sets:
+            raise UserError("--set goes with a preset; a constructor takes --arg key=value")
+        make = from_torchvision if name.startswith(TORCHVISION) else from_file
+        return make(name, inputs, given, options), training
+    if inputs or given:
+        raise UserError(
+            "--input and --arg go with a file or torchvision; a preset takes --set section.key=value"
+        )
+    preset = load(name, sets, builders=True)
+    training |= {"optimizer": preset.optimizer.name, "options": preset.optimizer.options}
+    spec, note = _spec(preset)
+    if note:
+        training["notes"] = [{"kind": "data", "message": note, "source": None}]
+    return from_preset(preset, spec, options), training
+
+
+def from_preset(preset: Preset, spec: DataSpec, options: Options) -> Subject:
+    """The network of a preset on data that looks like this.
+
+    Raises:
+        UserError: the network takes no such data.
+    """
+    entry = MODELS.entry(preset.model.name, preset.base)
+    assembly.require_fit(entry, spec)
+    of_model = Model(entry, preset.model.options, spec, preset.training.batch_size, preset.base)
+    return replace(of_model.subject(options), name=preset.source)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A builder with its options, and the data that it is for.
+
+    Attributes:
+        batch: how many samples.
+        base: folder where the builder's file is looked for after the working folder.
+    """
+
+    entry: Entry
+    options: Mapping[str, Any]
+    spec: DataSpec
+    batch: int
+    base: Path | None = None
+
+    def subject(self, options: Options | None = None, *, seconds: float = 5.0) -> Subject:
+        """What can be traced and mended: by its source if it is the user's own, else by its options.
+
+        Args:
+            seconds: after which no further fix is looked for.
+        """
+        options = options or Options()
+        name, spec = self.entry.name, self.spec
+        if not is_user_name(name):
+
+            def run(batch: int) -> Attempt:
+                return self._built(self.options, batch, options)
+
+            return Subject(name, self.batch, run, lambda: self._option_fixes(seconds), spec)
+        file, _, attribute = name.rpartition(":")
+        program = Program(
+            find_file(file, self.base),
+            attribute,
+            lambda builder: replace(self.entry, builder=builder).build(spec, **self.options),
+            spec,
+            options,
+            self.batch,
+        )
+
+        def run_file(batch: int) -> Attempt:
+            return replace(program, batch_size=batch).attempt({})
+
+        def fixes() -> list[Fix]:
+            return [*source_fixes(program, seconds=seconds), *self._option_fixes(seconds)][:MOST_FIXES]
+
+        return Subject(name, self.batch, run_file, fixes, spec)
+
+    def _built(self, changed: Mapping[str, Any], batch: int, options: Options) -> Attempt:
+        return built(partial(self.entry.build, self.spec, **changed), self.spec, batch, options)
+
+    def _option_fixes(self, seconds: float) -> list[Fix]:
+        """Other options with which a batch goes through."""
+
+        def works(changed: Mapping[str, Any]) -> bool:
+            return not self.entry.validate(changed)[1] and self._built(changed, self.batch, Options()).works
+
+        tried = self._built(self.options, self.batch, Options())
+        failure = tried.result.trace.failure if tried.result else None
+        sizes = (
+            [size for info in (*failure.inputs, *failure.operands) for size in info.shape] if failure else []
+        )
+        message = failure.message if failure else str(tried.error)
+        complete = self.entry.validate(self.options)[0]
+        return option_fixes(works, complete, self.entry.fields, message, sizes=sizes, seconds=seconds)
+
+
+def _spec(preset: Preset) -> tuple[DataSpec, str]:
+    """What the preset's data looks like, without a download; and what is to be known of that."""
+    entry = DATA.entry(preset.data.name, preset.base)
+    context = DataContext(data_folder(), preset.training.seed, lambda _: None, preset.base)
+    try:
+        with no_downloads():
+            return entry.build(context, **preset.data.options).spec, ""
+    except NotDownloaded:
+        spec = stand_in(entry)
+        if spec is None:
+            raise
+        return spec, f"{entry.name} is not on this computer yet: these are the shapes that it usually has"
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """``hidden=64`` as a name and a value."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key.isidentifier():
+        raise UserError(f"--arg {text!r:.80}: must be key=value, such as hidden=64")
+    read = read_value(value.strip())
+    return key, None if read in ("none", "None") else read
+
+
+def _not_built(subject: Subject, attempt: Attempt) -> dict[str, Any]:
+    """The facts of a model that its constructor refuses to make."""
+    error = attempt.error
+    if isinstance(error, UserError) and subject.spec is None:
+        raise error
+    message = "; ".join(error.lines) if isinstance(error, UserError) else one_line(error or RuntimeError())
+    lines = source_lines(error.__traceback__) if error and not isinstance(error, UserError) else ()
+    failure = {
+        "path": "",
+        "type": subject.name,
+        "kind": "build",
+        "inputs": [],
+        "operation": "",
+        "operands": [],
+        "message": message,
+        "detail": "",
+        "source": [_line(line) for line in lines],
+        "marks": [],
+    }
+    return {"name": subject.name, "rows": [], "operations": [], "failure": failure, "notes": []}
+
+
+def _line(line: SourceLine) -> dict[str, Any]:
+    """A line of source with the columns of the expression in what is shown of it, from 0; -1 where unknown."""
+    first, start, last, end = line.place
+    raw = linecache.getline(line.file, line.line)
+    indent = len(raw) - len(raw.lstrip())
+    inside = first == line.line and line.code == raw.strip()
+    encoded = raw.encode()
+    begin = len(encoded[:start].decode(errors="ignore")) - indent if inside else -1
+    stop = len(encoded[:end].decode(errors="ignore")) - indent if last == first else len(line.code)
+    return asdict(line) | {"begin": begin, "end": stop if inside else -1}
+
+
+def _told(fixes: Sequence[Fix]) -> list[dict[str, Any]]:
+    return [fix.to_dict() for fix in fixes]

@@ -1,0 +1,9 @@
+"""The shape calculator: a line of layers or tensor arithmetic, worked out without a number being computed.
+
+grammar.py     text -> a tree of expressions; no eval, no attribute beyond the allow-list
+vocabulary.py  which layers, functions and methods there are
+values.py      the tree -> tensors on the meta device
+chains.py      layers in a row, and what each ? in them must be
+gradients.py   the value and the derivatives of a formula, with real numbers
+calculate.py   one line in, one answer out
+"""
