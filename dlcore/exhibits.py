@@ -16,6 +16,7 @@ from dlcore.data.spec import Batch
 from dlcore.inspection.looking import look_inside
 from dlcore.run_dir import RunDir
 from dlcore.tasks.pictures import with_pixels
+from dlcore.tasks.texts import with_texts
 from dlcore.training.evaluation import evaluation_mode
 from dlcore.training.task import as_float
 from dlcore.training.trainer import Trainer
@@ -37,7 +38,7 @@ def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
         with trainer.precision.autocast():
             _, outputs = task.loss(batch, task.phases[0].name)
         rows = task.samples(batch, as_float(outputs))
-    rows = with_pixels(rows, task.spec, batch.inputs, MOST_PICTURES)
+    rows = with_texts(with_pixels(rows, task.spec, batch.inputs, MOST_PICTURES), task.spec, batch.inputs)
     step = trainer.progress.step
     path = _write(run, "samples", step, {"step": step, "samples": plain(rows)})
     trainer.recorder.event("samples", step=step, path=path)

@@ -222,7 +222,7 @@ def _planes(value: Any) -> tuple[Any, Any, Any] | None:
     if sizes[2] in (1, 3) and max(sizes[:2]) <= MOST_SIDE:
         try:
             planes = [[[pixel[k % sizes[2]] for pixel in row] for row in value] for k in range(3)]
-        except (TypeError, IndexError):
+        except (TypeError, LookupError):
             return None
         return planes[0], planes[1], planes[2]
     return None

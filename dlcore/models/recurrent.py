@@ -87,6 +87,8 @@ class Recurrent(nn.Module):
         self.dropout = dropout_layer(dropout)
         self.head = nn.Linear(width, spec.num_outputs)
         open_forget_gates(self)
+        if self.embedding is not None:
+            begin_small(self.embedding)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, *input_shape) -> (batch, num_outputs)."""
@@ -158,6 +160,15 @@ def open_forget_gates(model: nn.Module) -> None:
             with torch.no_grad():
                 module.get_parameter("bias_ih_l0")[forget] = 1.0
                 module.get_parameter("bias_hh_l0")[forget] = 0.0
+
+
+def begin_small(embedding: nn.Embedding) -> None:
+    """Draw token vectors with deviation 0.1 in place of PyTorch's 1; the padding's stays 0.
+
+    At 1 the gates are driven by noise as strong as anything learned later, and rare words keep most of it.
+    """
+    with torch.no_grad():
+        embedding.weight.mul_(0.1)
 
 
 @MODELS.register("rnn", group="sequences", inputs=INPUTS, targets=TARGETS)

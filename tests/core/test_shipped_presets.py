@@ -21,8 +21,17 @@ from tests.core.preset_runs import train
 
 PRESETS = presets.shipped()
 BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "scenes", "spirals", "wine"}
+TEXTS = {"python_docs", "source_code", "text", "text_file"}
 DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
 THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
+SHORTER = {
+    "code-transformer": ["data.snippets=60"],
+    "docs-gpt": ["task.new_tokens=5"],
+    "shakespeare-gpt": ["task.new_tokens=5"],
+    "shakespeare-gpt-gpu": [
+        "task.new_tokens=5", "training.batch_size=2", "training.workers=0", "data.window=64", "model.layers=1"
+    ],
+}  # fmt: skip
 each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
 
 
@@ -34,7 +43,13 @@ def test_presets_are_shipped() -> None:
 def test_loads_with_every_option_checked(path: Path) -> None:
     preset = presets.load(path.stem, builders=True)
 
-    assert preset.data.name in BUNDLED | DOWNLOADED | {"csv", "folder", "gymnasium", "masks", "series"}
+    assert preset.data.name in BUNDLED | DOWNLOADED | TEXTS | {
+        "csv",
+        "folder",
+        "gymnasium",
+        "masks",
+        "series",
+    }
 
 
 @each_preset
@@ -67,7 +82,7 @@ def test_trains_three_steps(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)  # where the presets of own files look for theirs
     STAND_INS.get(path.stem, lambda folder: None)(tmp_path)
 
-    summary = train(path.stem, tmp_path / "runs", *THREE_STEPS)
+    summary = train(path.stem, tmp_path / "runs", *THREE_STEPS, *SHORTER.get(path.stem, []))
 
     assert summary.status == "finished"
     assert summary.step == 3
@@ -147,6 +162,16 @@ def write_pictures(folder: Path) -> None:
                 Image.fromarray(pixels).save(folder / part / name / f"{number}.png")
 
 
+def write_texts(path: Path) -> None:
+    header = "name,language" if path.stem == "names" else "text,label"
+    lines = [f"word{n} and word{n % 7} {'so' * (n % 5)},{('this', 'that')[n % 2]}" for n in range(200)]
+    path.write_text("\n".join([header, *lines]))
+
+
+def write_story(path: Path) -> None:
+    path.write_text("".join(f"Scene {n}. Enter a fox, and speaks.\n" for n in range(100)))
+
+
 STAND_INS: dict[str, Callable[[Path], object]] = {
     "mnist-mlp": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "mnist-cnn": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
@@ -157,6 +182,11 @@ STAND_INS: dict[str, Callable[[Path], object]] = {
     "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
     "passengers-lstm": lambda folder: write_passengers(folder / "airline-passengers.csv"),
     "titanic-mlp": lambda folder: write_titanic(folder / "titanic.csv"),
+    "names-gru": lambda folder: write_texts(folder / "names.csv"),
+    "sentiment-lstm": lambda folder: write_texts(folder / "rt_polarity.csv"),
+    "sentiment-transformer": lambda folder: write_texts(folder / "rt_polarity.csv"),
+    "shakespeare-gpt": lambda folder: write_story(folder / "tinyshakespeare.txt"),
+    "shakespeare-gpt-gpu": lambda folder: write_story(folder / "tinyshakespeare.txt"),
     "ants-bees-cnn": lambda folder: write_pictures(folder / "hymenoptera_data"),
     "ants-bees-transfer": lambda folder: (
         write_pictures(folder / "hymenoptera_data"),

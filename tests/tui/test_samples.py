@@ -172,3 +172,19 @@ def test_episodes_stand_below_each_other_where_they_do_not_fit() -> None:
 def test_frames_keep_their_lines_and_nothing_a_terminal_obeys() -> None:
     (frame,) = row(frames=["a\n \x1b[31mb", 7]).frames
     assert frame == "a\n \\x1b[31mb"
+
+
+def test_a_judged_text_stands_below_its_verdict() -> None:
+    rows = [
+        {"target": 0, "prediction": 0, "probabilities": [0.9, 0.1], "text": "a dull film"},
+        {"target": 0, "prediction": 1, "probabilities": [0.2, 0.8], "text": "not bad at all"},
+    ]
+    content = parse({"samples": rows}, {"spec": {"class_names": ["nay", "yea"]}})
+    page = ["".join(part.text for part in line) for line in lines(content, 40)]
+    assert page == ["✓ nay  90 %", "a dull film", "", "✗ yea not nay  80 %", "not bad at all"]
+
+
+def test_a_caption_of_several_texts_is_said_once() -> None:
+    rows = [{"text": text, "caption": "prompt ▸ continuation"} for text in ("to▸ be", "or▸ not")]
+    page = ["".join(part.text for part in line) for line in lines(parse({"samples": rows}, {}), 40)]
+    assert page == ["prompt ▸ continuation", "to▸ be", "", "or▸ not"]

@@ -138,17 +138,29 @@ def lines(samples: Samples, width: int, moment: int = 0) -> list[Line]:
     if episodes:
         page += [[]] if page else []
         page += _beside([_episode(row, moment, width) for row in episodes], width)
-    tabled = [row for row in rest if row.target or row.prediction]
+    tabled = [row for row in rest if (row.target or row.prediction) and not row.text]
     if tabled:
         page += [[]] if page else []
         page += _numbers(tabled, width) if samples.numbers else _classes(tabled, width)
+    caption = ""
     for row in rest:
         if row.text:
             page += [[]] if page else []
-            page += [[Part(line)] for line in wrapped(row.text, width)]
+            page += _text(row, width, captioned=row.caption != caption)
+            caption = row.caption
     said = [row for row in rest if row.caption and not (row.target or row.prediction or row.text)]
     page += [[]] if page and said else []
     return page + [[_caption(row, width)] for row in said]
+
+
+def _text(row: Sample, width: int, *, captioned: bool) -> list[Line]:
+    """A sample's text, below the verdict on it or below a caption that was not said before."""
+    if row.prediction:
+        sure = "" if row.sure is None else f"  {100 * row.sure:.0f} %"
+        head: list[Line] = [[_caption(row, width - len(sure)), Part(sure, "quiet")]]
+    else:
+        head = [[Part(words.fit(row.caption, width), "quiet")]] if row.caption and captioned else []
+    return head + [[Part(line)] for line in wrapped(row.text, width)]
 
 
 def _classes(rows: Sequence[Sample], width: int) -> list[Line]:

@@ -123,6 +123,12 @@ def test_forget_gates_start_open() -> None:
     assert torch.equal(forget, torch.ones(16))
 
 
+def test_token_vectors_start_small_and_the_paddings_at_0() -> None:
+    weight = build("gru").embedding.weight.detach()
+    assert float(weight[1:].std()) == pytest.approx(0.1, rel=0.1)
+    assert not weight[0].any()
+
+
 @every_cell
 def test_dropout_acts_between_layers_in_training(cell: str) -> None:
     model, ids = build(cell, layers=2, dropout=0.5).train(), padded(5, 12)

@@ -15,6 +15,7 @@ from dlcore.errors import UserError
 from dlcore.registry import MODELS, TASKS
 from dlcore.tasks.causal_lm import CausalLM, LanguageMetrics, generate
 from dlcore.tasks.masked_lm import NOT_ASKED, MaskedLM, hide
+from dlcore.tasks.texts import with_texts
 from dlcore.vocabulary import fit
 
 TEXT = "the cat sat on the mat; the dog sat on the log. "
@@ -208,3 +209,15 @@ def test_masked_task_refuses_a_model_without_a_mask() -> None:
     spec = language_spec()
     with pytest.raises(UserError, match="such as 'bert'; GPT has none"):
         TASKS.build("masked_lm", MODELS.build("gpt", spec), spec)
+
+
+def test_samples_of_texts_show_what_was_read_unless_they_say_something_themselves() -> None:
+    spec = language_spec(padded=True)
+    batch = batch_of(spec)
+    inputs = batch.inputs.clone()
+    inputs[1, 3:] = 0
+    rows = with_texts([{"target": 0}] * 4, spec, inputs)
+    assert [row["text"] for row in rows][:2] == [TEXT[:TIME], TEXT[1:4]]
+    assert with_texts([{"text": "mine"}], spec, inputs[:1]) == [{"text": "mine"}]
+    image = DataSpec("image", (1, 2, 2), "class", 2)
+    assert with_texts([{"target": 0}], image, torch.zeros(1, 1, 2, 2)) == [{"target": 0}]
