@@ -88,6 +88,8 @@ class DltuiApp(App[None]):
         self._real_terminal = real_terminal
         for theme in themes.THEMES:
             self.register_theme(theme)
+        # $TEXTUAL_THEME is the value already, looked up when it was not registered yet.
+        self.set_reactive(App.theme, "textual-dark")
         self.theme = self._first_theme()
         self.animation_level = "none"  # bytes that say nothing, many of them over a slow line
 

@@ -53,7 +53,7 @@ PLACES = (
     Place("run, panels", (b"\r",), "train 0", (b"\t",)),
     Place("compare", (b" ", b" ", b" ", b"c"), "final figures", (b".", b",")),
     Place("new run, tree", (b"n",), "parameters", (UP, DOWN)),
-    Place("new run, typing", (b"n", b"2", DOWN, DOWN, DOWN, DOWN, DOWN), "", (b"8", b"\x7f")),
+    Place("new run, typing", (b"n", b"/"), "", (b"a", b"\x7f")),
     Place("help", (b"?",), "This screen", (b"?", b"?")),
     Place("palette", (b"\x10",), "Screenshot", (DOWN, UP)),
 )
@@ -65,12 +65,12 @@ def main() -> None:
     made.add_argument("parts", nargs="*", help="paint, idle, busy, rest, list, opening (default: all)")
     made.add_argument("--presses", type=int, default=150)
     made.add_argument("--seconds", type=float, default=10.0, help="watched at rest (default 10)")
-    made.add_argument("--only", default="", help="places whose name begins so")
+    made.add_argument("--only", default="", help="places whose names begin so, with commas between")
     chosen = measure.parse(made)
     rounds, presses, seconds = (
         (2, 6, 1.0) if chosen.quick else (chosen.rounds, chosen.presses, chosen.seconds)
     )
-    places = [place for place in PLACES if place.name.startswith(chosen.only)]
+    places = [place for place in PLACES if place.name.startswith(tuple(chosen.only.split(",")))]
     parts: dict[str, Callable[[], None]] = {
         "paint": lambda: paint(rounds),
         "idle": lambda: keys(places, presses, busy=False),

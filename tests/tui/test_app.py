@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from textual.binding import Binding
 from textual.content import Content
 from textual.pilot import Pilot
+from textual.theme import Theme
 from textual.widgets import Input
 
 from tests.tui.piloting import NOW, app_on, home_screen, listed, until
@@ -113,6 +115,18 @@ async def test_the_palette_has_every_action_and_does_it(home: Path) -> None:
         await until(pilot, lambda: home_screen(pilot).run_list.selected)
 
 
+async def test_the_palette_offers_first_what_is_called_so(home: Path) -> None:
+    make_run(home)
+    async with app_on(home).run_test(size=(80, 24)) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("ctrl+p", *"the")
+        rows = lambda: [entry.title for entry in pilot.app.screen.query_one(EntryList).rows]  # noqa: E731
+        await until(
+            pilot, lambda: isinstance(pilot.app.screen, PaletteScreen) and rows()[0] == "Theme dltui-16"
+        )
+        assert rows()[-1][:5] != "Theme"
+
+
 async def test_the_palette_moves_with_the_arrows_and_leaves_with_escape(home: Path) -> None:
     async with app_on(home).run_test(size=(80, 24)) as pilot:
         await pilot.press("ctrl+p")
@@ -146,6 +160,33 @@ async def test_themes_apply_and_are_remembered(home: Path, tmp_path: Path, name:
         await until(pilot, lambda: pilot.app.theme == name)
         assert "row-cursor" in pilot.app.theme_variables
     assert DltuiApp(home, preferences=Preferences(kept)).theme == name
+
+
+ENVIRONMENT = """
+import asyncio
+from pathlib import Path
+from tui.app import DltuiApp
+
+async def main():
+    app = DltuiApp(Path("no-runs"))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        print(app.screen.styles.background.hex)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("theme", [themes.LIGHT, themes.CONTRAST])
+def test_the_environment_chooses_among_our_own_themes(theme: Theme) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENVIRONMENT],
+        env={**os.environ, "TEXTUAL_THEME": theme.name},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip().lower() == theme.background, done.stderr
 
 
 def test_a_theme_that_is_gone_is_not_missed(home: Path) -> None:

@@ -41,7 +41,11 @@ def test_wider_lists_show_more_and_never_less() -> None:
 
 
 def test_a_name_with_its_time_keeps_its_end() -> None:
-    assert short_name("20251120-231502-digits-cnn", 12) == "…-digits-cnn"
+    stamped = "20251120-231502-digits-cnn"
+    assert short_name(stamped, 26) == stamped
+    assert short_name(stamped, 17) == "231502-digits-cnn"
+    assert short_name(stamped, 12).rstrip() == "digits-cnn"
+    assert short_name(stamped, 8) == "digits-…"
     assert short_name("a-name-somebody-typed", 12) == "a-name-some…"
 
 

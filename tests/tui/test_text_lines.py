@@ -114,6 +114,16 @@ async def test_a_filter_shows_what_contains_it_in_any_case(small: Callable[[], A
         assert lines.matching == 5
 
 
+async def test_a_sentence_in_the_place_of_lines_is_not_marked(small: Callable[[], Any]) -> None:
+    async with small() as pilot:
+        lines = pilot.app.lines
+        lines.extend([Entry("Nothing here yet.", tone="quiet")])
+        lines.focus()
+        assert not lines.is_marked(0)
+        lines.replace([Entry("a line"), Entry("routine", "12:00:00", tone="quiet")])
+        await until(pilot, lambda: lines.is_marked(1))
+
+
 async def test_lines_can_be_copied(small: Callable[[], Any]) -> None:
     async with small() as pilot:
         lines = pilot.app.lines

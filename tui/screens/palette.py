@@ -53,6 +53,13 @@ def matches(text: str, entry: Entry) -> bool:
     return all(word in where for word in text.lower().split())
 
 
+def matching(text: str, offered: Sequence[Entry]) -> list[Entry]:
+    """The entries that match, first those whose names do."""
+    fitting = [entry for entry in offered if matches(text, entry)]
+    typed = text.lower().split()
+    return sorted(fitting, key=lambda entry: not all(word in entry.title.lower() for word in typed))
+
+
 class EntryList(LineList):
     """Actions, one line each."""
 
@@ -136,7 +143,7 @@ class PaletteScreen(ModalScreen[Entry | None]):
 
     def _show(self, text: str) -> None:
         actions = self.query_one(EntryList)
-        actions.rows = [entry for entry in self._entries if matches(text, entry)]
+        actions.rows = matching(text, self._entries)
         actions.rows_changed()
         actions.cursor = 0
         actions.refresh_changed()

@@ -185,10 +185,14 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         if strip is None:
             if len(self._drawn) > _KEPT:
                 self._drawn.clear()
-            here = index == self.cursor
+            here = self.is_marked(index)
             cells = self.row_cells(index, width, here)
             strip = self._drawn[key] = self._strip(cells, width, here)
         return strip
+
+    def is_marked(self, index: int) -> bool:
+        """Whether a row looks like the one under the cursor."""
+        return index == self.cursor
 
     def _blank(self, width: int) -> Strip:
         blank = self._drawn.get(width)
@@ -197,7 +201,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         return blank
 
     def _key(self, index: int) -> object:
-        return self.row_key(index), index == self.cursor, self.has_focus, self.content_width
+        return self.row_key(index), self.is_marked(index), self.has_focus, self.content_width
 
     def _heading(self, width: int) -> Strip:
         text = "".join(cell.text for cell in self.heading_cells(width))

@@ -83,10 +83,10 @@ def columns(
 
 
 def short_name(name: str, width: int) -> str:
-    """A name cut where it says least: in front of a name that begins with its time, else behind."""
-    if words.cells(name) <= width or not _STAMPED.match(name):
-        return fitted(name, width)
-    return fitted("…" + name[len(name) - width + 1 :], width)
+    """A name cut where it says least: one that begins with its time loses the date, then the hour."""
+    stamped = _STAMPED.match(name) is not None
+    ways = [name, name[len("YYYYMMDD-") :], name[len("YYYYMMDD-HHMMSS-") :]] if stamped else [name]
+    return fitted(next((way for way in ways if words.cells(way) <= width), ways[-1]), width)
 
 
 def narrowed(bars: str, width: int) -> str:

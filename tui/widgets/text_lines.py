@@ -154,6 +154,11 @@ class TextLines(LineList):
     def row_count(self) -> int:  # noqa: D102
         return len(self._rows)
 
+    def is_marked(self, index: int) -> bool:
+        """A sentence that stands for lines that are not there yet is none to choose."""
+        entry = self._rows[index].entry
+        return super().is_marked(index) and not (entry.tone == "quiet" and not entry.lead)
+
     def row_key(self, index: int) -> object:  # noqa: D102
         return self._rows[index]
 
