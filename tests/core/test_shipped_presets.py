@@ -196,7 +196,11 @@ STAND_INS: dict[str, Callable[[Path], object]] = {
         write_cifar10(folder / "cifar-10-batches-py"),
         write_weights(folder / "resnet20-12fca82f.th"),
     ),
-    "digits-transfer": lambda folder: train("digits-0-4", folder / "runs", *THREE_STEPS),
+    "digits-0-4": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "digits-transfer": lambda folder: (
+        write_idx_set(folder / "MNIST" / "raw"),
+        train("digits-0-4", folder / "runs", *THREE_STEPS),
+    ),
     "fashion-vit": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "membrane-unet": lambda folder: write_masks(folder / "membrane"),
 }
