@@ -156,6 +156,7 @@ def test_fashion_vit(tmp_path: Path, real_data: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("name", "at_least"), [("sentiment-lstm", 0.76), ("sentiment-transformer", 0.75)])
 def test_sentiment_from_scratch(name: str, at_least: float, tmp_path: Path, real_data: Path) -> None:
     """Claimed are 77.7 and 76.4 %."""
@@ -175,23 +176,27 @@ def test_names_gru_tells_rare_languages_too(tmp_path: Path, real_data: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_code_transformer_on_packages_it_never_saw(tmp_path: Path) -> None:
     """The margin is wide: other packages are installed elsewhere."""
     assert train("code-transformer", tmp_path).metrics["test/accuracy"] >= 0.75
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_docs_gpt(tmp_path: Path) -> None:
     """Other Pythons have other documentation."""
     assert train("docs-gpt", tmp_path).metrics["test/bits_per_character"] <= 1.95
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_docs_bert_guesses_what_was_hidden(tmp_path: Path) -> None:
-    assert train("docs-bert", tmp_path).metrics["test/accuracy"] >= 0.33
+    assert train("docs-bert", tmp_path).metrics["test/accuracy"] >= 0.42
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_shakespeare_gpt_within_nanogpts_budget(tmp_path: Path, real_data: Path) -> None:
     """nanoGPT's figure for 2,000 steps of 12 windows of 64 characters; 1.76 was seen."""
     path = f"data.path={real_data / 'text' / 'tinyshakespeare.txt'}"
