@@ -52,6 +52,16 @@ def _linear(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | N
     )
 
 
+def _convolution(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | None:
+    inputs, weight = (*shapes, (), ())[:2]
+    if len(weight) < 3 or len(inputs) != len(weight) or inputs[1] == weight[1]:
+        return None
+    return (
+        f"{name}'s weight {shape_text(weight)} looks at {weight[1]} channels, "
+        f"but its input {shape_text(inputs)} has {inputs[1]} in dimension 1"
+    )
+
+
 def _joined(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | None:
     if len({len(shape) for shape in shapes}) > 1:
         return f"{name} needs tensors with equally many dimensions, but gets {_list(*shapes)}"
@@ -97,6 +107,7 @@ def _list(*shapes: Shape) -> str:
 OPERATIONS: dict[str, Callable[[str, Sequence[Shape], Sequence[int]], str | None]] = {
     **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "baddbmm"), _product),
     "linear": _linear,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
     **dict.fromkeys(
         ("add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "pow"), _broadcast

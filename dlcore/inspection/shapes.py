@@ -8,17 +8,21 @@ the pass fails, the rows up to the failure survive, with the failing call and th
 from __future__ import annotations
 
 import copy
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 from dlcore.data.spec import DataSpec
 from dlcore.inspection.facts import Bounds
@@ -43,6 +47,9 @@ __all__ = [
     "trace_builder_pass",
     "trace_pass",
 ]
+
+
+LAYERS = str(Path(nn.__file__).parent)
 
 
 class Arguments(NamedTuple):
@@ -161,14 +168,30 @@ def _reads_values(result: Trace) -> bool:
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """The model with weights that take no memory; or with real ones, if its constructor reads its weights."""
-    try:
-        with torch.device("meta"):
-            return build()
-    except (NotImplementedError, RuntimeError, TypeError) as error:
-        if "meta" not in str(error).lower():
-            raise
+    """The model with weights that take no memory; or with real ones, if its constructor reads its weights.
+
+    Constructors that compute with small tensors of their own, such as rates of stochastic depth, keep these real.
+    """
+    for place in (torch.device("meta"), LayersOnMeta()):
+        try:
+            with place:
+                return build()
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            if "meta" not in str(error).lower():
+                raise
     return build()
+
+
+class LayersOnMeta(TorchFunctionMode):
+    """Makes only those tensors on the meta device that torch's own layers make: their weights."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _device_constructors() and kwargs.get("device") is None:
+            caller = sys._getframe(1).f_code.co_filename
+            if caller.startswith(LAYERS):
+                kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bool) -> Pass:

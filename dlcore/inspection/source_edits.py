@@ -76,6 +76,15 @@ class Source:
         alone = not indent.strip()
         return Edit(self.file, start, start, f"{text},\n{indent}" if alone else f"{text}, ")
 
+    def insert_line_after(self, node: ast.expr, text: str) -> Edit:
+        """A statement after the one that an expression is in, with the same indentation."""
+        statement: ast.AST = node
+        while not isinstance(statement, ast.stmt):
+            statement = self._parents[statement]
+        assert statement.end_lineno is not None and statement.end_col_offset is not None
+        end = self._offset(statement.end_lineno, statement.end_col_offset)
+        return Edit(self.file, end, end, f"\n{' ' * statement.col_offset}{text}")
+
     def _offset(self, line: int, column: int) -> int:
         return self._starts[min(max(line, 1), len(self._starts)) - 1] + column
 

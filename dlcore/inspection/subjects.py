@@ -162,6 +162,8 @@ def usual_input(architecture: str) -> str:
     if kind in ("detection", "optical_flow"):
         raise UserError(f"{architecture} takes no batch of images: say with --input what it takes")
     preset = models.get_model_weights(architecture).DEFAULT.transforms()
+    if architecture.startswith("vit_"):  # built for this size, whatever its best weights were trained on
+        return "Bx3x224x224"
     side = getattr(preset, "crop_size", None) or getattr(preset, "resize_size", None) or [224]
     height, width = (list(side) * 2)[:2]
     frames = f"{FRAMES}x" if kind == "video" else ""

@@ -9,7 +9,7 @@ import ast
 import inspect
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dlcore.inspection.repairs.scene import WIDTHS, Candidate, Candidates, Scene, width_out
 from dlcore.inspection.source_edits import Edit, Source, wrapped
@@ -137,6 +137,25 @@ def numbers(scene: Scene, wrong: int, right: int) -> Candidates:
                 assert source is not None
                 say = f"{right} in place of {wrong} in line {node.lineno}"
                 yield Candidate(say, (source.replace(node, str(right)),))
+
+
+def parameter_sizes(scene: Scene, tensor: Tensor, axis: int, right: int) -> Candidates:
+    """A parameter of the user's own made with another size along an axis."""
+    shape = tuple(tensor.shape)
+    for path, parameter in scene.result.model.named_parameters():
+        if tuple(parameter.shape) != shape or not isinstance(tensor, nn.Parameter):
+            continue
+        name = path.rpartition(".")[2]
+        for source, value in scene.assignments(name):
+            for call in (node for node in ast.walk(value) if isinstance(node, ast.Call)):
+                sizes: list[ast.expr] = list(call.args)
+                if len(sizes) == 1 and isinstance(sizes[0], ast.Tuple | ast.List):
+                    sizes = list(sizes[0].elts)
+                if len(sizes) == len(shape):
+                    yield Candidate(
+                        f"{right} in place of {shape[axis]} in {name}",
+                        (source.replace(sizes[axis], str(right)),),
+                    )
 
 
 def narrower_or_wider(scene: Scene, got: int, wanted: int) -> Candidates:

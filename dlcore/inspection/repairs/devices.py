@@ -7,7 +7,7 @@ import ast
 from torch import nn
 
 from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
-from dlcore.inspection.source_edits import Source
+from dlcore.inspection.source_edits import Edit, Source
 
 
 def device_repairs(scene: Scene) -> Candidates:
@@ -43,18 +43,9 @@ def _made_on(scene: Scene, source: Source, call: ast.Call) -> Candidates:
 
 
 def _as_buffer(scene: Scene, owner: nn.Module, name: str) -> Candidates:
-    for file in dict.fromkeys(line.file for line in scene.failure.source):
-        source = scene.source(file)
-        for node in ast.walk(source.tree) if source else ():
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(target := node.targets[0], ast.Attribute)
-                and target.attr == name
-                and source is not None
-            ):
-                start, end = source.span(target)[0], source.span(node.value)[1]
-                edit = source.replace(target, "")
-                text = f'self.register_buffer("{name}", {source.text(node.value)})'
-                yield Candidate(
-                    f'register_buffer("{name}", …)', (edit._replace(start=start, end=end, text=text),)
-                )
+    for source, value in scene.assignments(name):
+        statement = source.parent(value)
+        if isinstance(statement, ast.Assign):
+            start, end = source.span(statement.targets[0])[0], source.span(value)[1]
+            text = f'self.register_buffer("{name}", {source.text(value)})'
+            yield Candidate(f'register_buffer("{name}", …)', (Edit(source.file, start, end, text),))

@@ -56,7 +56,7 @@ def _linear(scene: Scene) -> Candidates:
         return
     if len(shape) > 2 and math.prod(shape[1:]) == wanted:
         yield from before(scene, "{}.flatten(1)", "Flatten()")
-    if len(shape) > 3 and math.prod(shape[-3:]) == wanted:
+    if len(shape) > 4 and math.prod(shape[-3:]) == wanted:  # images of a sequence
         yield from before(scene, f"{{}}.flatten({len(shape) - 3})", f"Flatten({len(shape) - 3})")
     if len(shape) in TO_LAST and shape[1] == wanted:
         if len(shape) == 4:

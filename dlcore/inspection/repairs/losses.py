@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from typing import Any
 
-from dlcore.inspection.repairs.changes import narrower_or_wider, numbers
+from torch import nn
+
+from dlcore.inspection.repairs.changes import another_class, narrower_or_wider, numbers
 from dlcore.inspection.repairs.operands import Failing
-from dlcore.inspection.repairs.scene import Candidates, Scene
+from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
 
 
 def class_loss(failing: Failing) -> Candidates:
@@ -39,10 +42,24 @@ def _bounds(scene: Scene) -> tuple[Any, ...]:
     return scene.operation.bounds if scene.operation else ()
 
 
+def _of_classes(failing: Failing) -> Candidates:
+    """Class numbers against a score a class: another loss is meant."""
+    node = failing.node
+    if isinstance(failing.scene.module, nn.BCEWithLogitsLoss | nn.MSELoss):
+        yield from another_class(failing.scene, "CrossEntropyLoss")
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        text = f"{failing.source.text(node.func.value)}.cross_entropy"
+        yield Candidate(
+            f"cross_entropy in place of {node.func.attr}", (failing.source.replace(node.func, text),)
+        )
+
+
 def number_loss(failing: Failing) -> Candidates:
     """Losses that compare number by number: both must have one shape and dtype."""
     outputs, targets = failing.operands[:2]
     left, right = outputs.shape, targets.shape
+    if len(left) == 2 and left[1] > 1 and right == left[:1] and targets.dtype == "int64":
+        yield from _of_classes(failing)
     cast = "" if targets.dtype.startswith(("float", "bfloat")) else ".float()"
     if left == (*right, 1):
         yield failing.changed(1, f"{{}}.unsqueeze(-1){cast}")

@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from dlcore.inspection.records import Shape
-from dlcore.inspection.repairs.changes import argument, narrower_or_wider, numbers
+from dlcore.inspection.repairs.changes import argument, narrower_or_wider, numbers, parameter_sizes
 from dlcore.inspection.repairs.losses import class_loss, number_loss
 from dlcore.inspection.repairs.operands import Failing, failing_function
 from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
@@ -53,15 +54,18 @@ def _joined(failing: Failing) -> Candidates:
     if dim is None or not length:
         return
     axes = [axis for axis in range(length) if len({shape[axis] for shape in shapes}) > 1]
-    apart = [axis for axis in axes if axis != dim % length]
+    stacked = getattr(failing.scene.operation, "name", "") == "stack"
+    apart = [axis for axis in axes if stacked or axis != dim % length]
     spatial = bool(apart) and length > 3 and all(axis > 1 for axis in apart)
-    if not spatial and len(axes) == 1:
+    if not spatial and not stacked and len(axes) == 1:
         yield from _along(failing, axes[0])
     if spatial:
         yield from _padded_branch(failing, shapes)
         yield from _cropped(failing, apart)
         yield from _padded(failing)
     elif apart:
+        if len(shapes) == 2 and apart == [length - 1]:
+            yield from _widths(failing, apart[0])
         yield from _cropped(failing, apart)
 
 
@@ -175,14 +179,61 @@ def _combined(failing: Failing) -> Candidates:
     if len(shapes[0]) == len(shapes[1]):
         axes = [axis for axis in range(len(shapes[0])) if shapes[0][axis] != shapes[1][axis]]
         axes = [axis for axis in axes if 1 not in (shapes[0][axis], shapes[1][axis])]
+        for axis in axes:
+            yield from _own_parameter(failing, axis)
         if axes and min(axes) > 1:
             yield from _padded_branch(failing, shapes)
+        if 1 in axes and len(shapes[0]) > 2:
+            yield from _projected(failing)
         if axes == [len(shapes[0]) - 1] or (axes == [1] and len(shapes[0]) > 3):
             yield from _widths(failing, axes[0])
         if axes and 0 not in axes:
             yield from _cropped(failing, axes)
     elif shapes[0] and shapes[1]:
         yield from _aligned_crop(failing)
+
+
+def _own_parameter(failing: Failing, axis: int) -> Candidates:
+    """A parameter that is too short, such as a table of positions, made longer."""
+    tensors = failing.scene.operation.tensors if failing.scene.operation else ()
+    for tensor, other in zip(tensors[:2], reversed(tensors[:2]), strict=True):
+        if tensor.shape[axis] < other.shape[axis]:
+            yield from parameter_sizes(failing.scene, tensor, axis, other.shape[axis])
+
+
+def _projected(failing: Failing) -> Candidates:
+    """A shortcut around convolutions that change the size, brought to the same size by a 1×1 convolution."""
+    scene, source = failing.scene, failing.source
+    around = [
+        call for call in scene.producers() if scene.call and call.path.startswith(f"{scene.call.path}.")
+    ]
+    layers: list[Any] = [call.module for call in reversed(around) if isinstance(call.module, nn.Conv2d)]
+    made = [scene.made_at(layer) for layer in layers]
+    calls = [
+        each[1] for each in made if each is not None and each[0].file == source.file and len(each[1].args) > 1
+    ]
+    if not layers or len(calls) != len(layers):
+        return
+    strides = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "stride"]
+    strides += [call.args[3] for call in calls if len(call.args) > 3]
+    into, out = source.text(calls[0].args[0]), source.text(calls[-1].args[1])
+    stride = "".join(f", stride={source.text(each)}" for each in strides[:1])
+    conv = source.text(calls[0].func)
+    for index, operand in enumerate(failing.operands):
+        if operand.shape[1] == layers[0].in_channels and isinstance(operand.node, ast.Name):
+            line = f"self.project = {conv}({into}, {out}, 1{stride})"
+            edits = (
+                source.insert_line_after(calls[-1], line),
+                *failing.changed(index, "self.project({})").edits,
+            )
+            yield Candidate(f"self.project({operand.text}), a 1×1 convolution", edits)
+
+
+def _convolved(failing: Failing) -> Candidates:
+    """A convolution whose kernels are a parameter of the user's own."""
+    tensors = failing.scene.operation.tensors if failing.scene.operation else ()
+    if len(tensors) > 1 and tensors[1].dim() > 2 and tensors[0].dim() == tensors[1].dim():
+        yield from parameter_sizes(failing.scene, tensors[1], 1, tensors[0].shape[1])
 
 
 def _widths(failing: Failing, axis: int) -> Candidates:
@@ -267,6 +318,10 @@ def _rearranged(scene: Scene) -> Candidates:
             right = math.prod(shape) // rest
             say = f"{right} in place of {size} in {node.func.attr}"
             yield Candidate(say, (source.replace(sizes[index], str(right)),))
+    for distance in range(1, 5):  # heads that do not divide the width
+        for size in dict.fromkeys(each for each in asked if 1 < each <= 64):
+            yield from numbers(scene, size, size + distance)
+            yield from numbers(scene, size, size - distance) if size > distance + 1 else ()
 
 
 REPAIRS: dict[str, Callable[[Failing], Candidates]] = {
@@ -274,6 +329,7 @@ REPAIRS: dict[str, Callable[[Failing], Candidates]] = {
     **dict.fromkeys(("add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv"), _combined),
     **dict.fromkeys(("maximum", "minimum", "eq", "ne", "gt", "lt", "ge", "le", "where", "pow"), _combined),
     **dict.fromkeys(("matmul", "mm", "bmm", "mv"), _product),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolved),
     **dict.fromkeys(("cross_entropy", "nll_loss"), class_loss),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), number_loss),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), number_loss),

@@ -82,6 +82,16 @@ class Scene:
         node = source.at(line.place) if source else None
         return (source, node) if source and node is not None else None
 
+    def assignments(self, attribute: str) -> Iterator[tuple[Source, ast.expr]]:
+        """What is assigned to ``self.attribute`` in the files that were running."""
+        for file in dict.fromkeys(line.file for line in self.failure.source):
+            source = self.source(file)
+            for node in ast.walk(source.tree) if source else ():
+                target = node.targets[0] if isinstance(node, ast.Assign) else None
+                if isinstance(target, ast.Attribute) and target.attr == attribute:
+                    assert source is not None and isinstance(node, ast.Assign)
+                    yield source, node.value
+
     def around(self, call: Call) -> Call | None:
         """The module call that a call is directly in."""
         before = self.result.calls[: self.result.calls.index(call)]

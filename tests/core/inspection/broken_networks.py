@@ -1,4 +1,4 @@
-"""Sixty networks as people break them: where each must fail, and what must be offered to mend it."""
+"""More than sixty networks as people break them: where each must fail, and what must be offered to mend it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ LINEAR = [
             "self.conv = nn.Conv2d(3, 16, 3, padding=1)\nself.fc = nn.Linear(16 * 14 * 14, 10)",
             "x = F.max_pool2d(self.conv(x), 2)\nreturn self.fc(x)",
         ),
-        patch="in_features=4096",
+        patch="nn.Linear(4096, 10)",
     ),
     Broken(
         "features behind channels",
@@ -641,6 +641,7 @@ OPERATIONS = [
         "",
         'register_buffer("mean", …)',
         module("self.fc = nn.Linear(20, 3)\nself.mean = torch.zeros(20)", "return self.fc(x - self.mean)"),
+        patch='self.register_buffer("mean", torch.zeros(20))',
         device="cuda",
     ),
 ]
@@ -727,4 +728,130 @@ LOSSES = [
     ),
 ]
 
-NETWORKS = [*LINEAR, *CONVOLUTION, *NORMS, *TIME, *OPERATIONS, *LOSSES]
+WHOLE = [
+    Broken(
+        "a position table without room for the class token",
+        "4x3x32x32",
+        "",
+        "65 in place of 64 in position",
+        module(
+            """
+            self.patch = nn.Conv2d(3, 64, 4, stride=4)
+            self.cls = nn.Parameter(torch.zeros(1, 1, 64))
+            self.position = nn.Parameter(torch.zeros(1, 64, 64))
+            self.head = nn.Linear(64, 10)
+            """,
+            """
+            x = self.patch(x).flatten(2).transpose(1, 2)
+            x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], dim=1)
+            x = x + self.position
+            return self.head(x[:, 0])
+            """,
+        ),
+        patch="torch.zeros(1, 65, 64)",
+    ),
+    Broken(
+        "a residual block without its projection",
+        "4x3x32x32",
+        "b2",
+        "self.project(x), a 1×1 convolution",
+        """
+        class Block(nn.Module):
+            def __init__(self, before, after, stride):
+                super().__init__()
+                self.c1 = nn.Conv2d(before, after, 3, stride=stride, padding=1)
+                self.c2 = nn.Conv2d(after, after, 3, padding=1)
+
+            def forward(self, x):
+                return F.relu(x + self.c2(F.relu(self.c1(x))))
+
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.stem = nn.Conv2d(3, 16, 3, padding=1)
+                self.b1 = Block(16, 16, 1)
+                self.b2 = Block(16, 32, 2)
+                self.fc = nn.Linear(32, 10)
+
+            def forward(self, x):
+                x = self.b2(self.b1(self.stem(x)))
+                return self.fc(x.mean((2, 3)))
+        """,
+        patch="self.project = nn.Conv2d(before, after, 1, stride=stride)",
+    ),
+    Broken(
+        "class numbers in a binary loss",
+        "8x20, target=8:int64<5",
+        "loss",
+        "CrossEntropyLoss in place of BCEWithLogitsLoss",
+        module(
+            "self.fc = nn.Linear(20, 5)\nself.loss = nn.BCEWithLogitsLoss()",
+            "return self.loss(self.fc(x), target)",
+            "x, target",
+        ),
+        patch="nn.CrossEntropyLoss()",
+    ),
+    Broken(
+        "a number of heads that does not divide the width",
+        "4x10x30",
+        "",
+        "5 in place of 4",
+        module(
+            "self.heads = 4\nself.qkv = nn.Linear(30, 90)\nself.out = nn.Linear(30, 30)",
+            """
+            b, t, d = x.shape
+            q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+            return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d))
+            """,
+        ),
+        patch="self.heads = 5",
+    ),
+    Broken(
+        "kernels of one's own for another number of channels",
+        "4x3x16x16",
+        "",
+        "3 in place of 1 in weight",
+        module("self.weight = nn.Parameter(torch.zeros(8, 1, 3, 3))", "return F.conv2d(x, self.weight)"),
+        patch="torch.zeros(8, 3, 3, 3)",
+    ),
+    Broken(
+        "two branches of different width stacked",
+        "4x10, b=4x12",
+        "",
+        "out_features=8 in right",
+        module(
+            "self.left = nn.Linear(10, 8)\nself.right = nn.Linear(12, 6)\nself.out = nn.Linear(8, 2)",
+            "return self.out(torch.stack([self.left(a), self.right(b)], dim=1).mean(1))",
+            "a, b",
+        ),
+        patch="nn.Linear(12, 8)",
+    ),
+    Broken(
+        "features of both directions at the end",
+        "4x12x8",
+        "fc",
+        "in_features=32",
+        module(
+            "self.gru = nn.GRU(8, 16, num_layers=2, batch_first=True, bidirectional=True)\n"
+            "self.fc = nn.Linear(16, 3)",
+            "_, h = self.gru(x)\nreturn self.fc(torch.cat([h[-2], h[-1]], dim=1))",
+        ),
+    ),
+    Broken(
+        "a generator's images into a flat discriminator",
+        "8x100",
+        "d.0",
+        "Flatten() before it",
+        module(
+            """
+            self.g = nn.Sequential(nn.Linear(100, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+            self.d = nn.Sequential(nn.Linear(784, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+            """,
+            "return self.d(self.g(z))",
+            "z",
+        ),
+    ),
+]
+
+NETWORKS = [*LINEAR, *CONVOLUTION, *NORMS, *TIME, *OPERATIONS, *LOSSES, *WHOLE]

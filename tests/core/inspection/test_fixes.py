@@ -15,7 +15,7 @@ from dlcore.inspection.records import Failure
 from dlcore.inspection.shapes import Options, trace
 from tests.core.inspection.broken_networks import NETWORKS, Broken
 
-LEAST_RIGHT = 0.95  # 57 of 60
+LEAST_RIGHT = 0.95  # that is 57 of 60
 
 
 def given(broken: Broken) -> Given:

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlcore.inspection.input_text import parse_inputs
 from dlcore.inspection.nested import tensors_in
-from dlcore.inspection.shapes import Options, Trace, trace
+from dlcore.inspection.shapes import Options, Trace, build_on_meta, trace
 from dlcore.inspection.subjects import usual_input
 from dlcore.torchvision_compat import import_torchvision
 
@@ -45,9 +45,10 @@ def built(name: str) -> nn.Module:
     extra: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     if name in models.list_models(module=models.segmentation):
         extra["weights_backbone"] = None
-    with torch.device("meta"):
-        model: nn.Module = models.get_model(name, weights=None, **extra)
-    return model.eval()
+    model = build_on_meta(lambda: models.get_model(name, weights=None, **extra)).eval()
+    layers = [layer for layer in model.modules() if not list(layer.children())]
+    assert all(parameter.is_meta for layer in layers for parameter in layer.parameters())
+    return model.to("meta")
 
 
 def traced(name: str) -> tuple[nn.Module, torch.Tensor, Trace]:
