@@ -36,7 +36,14 @@ _TYPICAL: dict[str, tuple[tuple[int, ...], str]] = {  # input kind -> shape and 
     "tokens": ((64,), "int64"),
 }
 _TYPICAL_VOCABULARY = 1_000
-_TYPICAL_OUTPUTS = {"class": 10, "binary": 1, "number": 1, "mask": 2, "tokens": _TYPICAL_VOCABULARY}
+_TYPICAL_OUTPUTS = {
+    "class": 10,
+    "binary": 1,
+    "number": 1,
+    "mask": 2,
+    "tokens": _TYPICAL_VOCABULARY,
+    "reward": 2,
+}
 
 
 @dataclass(frozen=True)
