@@ -44,9 +44,13 @@ __all__ = [
     "find",
     "load",
     "loads",
+    "pitfalls",
     "section_fields",
     "shipped",
 ]
+
+PITFALLS = "pitfalls"
+"""Folder, beside the others, of presets that are wrong on purpose."""
 
 REGISTRIES: Mapping[str, Registry] = {
     "data": DATA,
@@ -112,11 +116,21 @@ def _flat(section: Section) -> dict[str, Any]:
 
 
 def shipped() -> list[Path]:
-    """The presets that come with the program, sorted by name, which is the file's stem."""
+    """The presets that come with the program, sorted by name, which is the file's stem; without `pitfalls`."""
+    folder = _folder()
+    files = (path for path in folder.rglob("*.toml") if path.parent != folder / PITFALLS)
+    return sorted(files, key=lambda path: path.stem)
+
+
+def pitfalls() -> list[Path]:
+    """Presets that come with the program and have one fault each, for the doctor to name; sorted by name."""
+    return sorted((_folder() / PITFALLS).glob("*.toml"), key=lambda path: path.stem)
+
+
+def _folder() -> Path:
     package = Path(__file__).parent
     installed = package / "_presets"
-    folder = installed if installed.is_dir() else package.parent / "presets"
-    return sorted(folder.rglob("*.toml"), key=lambda path: path.stem)
+    return installed if installed.is_dir() else package.parent / "presets"
 
 
 def find(name: str) -> Path:
@@ -125,7 +139,7 @@ def find(name: str) -> Path:
     Raises:
         PresetError: there is no such name; says the nearest.
     """
-    files = {path.stem: path for path in shipped()}
+    files = {path.stem: path for path in (*shipped(), *pitfalls())}
     if name in files:
         return files[name]
     close = nearest(name, files)
@@ -141,5 +155,5 @@ def _path_or_find(source: str) -> Path:
     if os.sep not in source and name == source:
         return find(name)
     path = Path(os.path.expanduser(source))  # noqa: PTH111  (Path's own raises where a user has no home)
-    shipped_too = os.sep not in source and name in (each.stem for each in shipped())
+    shipped_too = os.sep not in source and name in (each.stem for each in (*shipped(), *pitfalls()))
     return find(name) if shipped_too and not os.path.lexists(path) else path

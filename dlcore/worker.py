@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlcore import assembly, kept_code
+from dlcore import assembly, examining, kept_code
 from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
 from dlcore.cores import waiting
@@ -25,6 +26,8 @@ from dlcore.data.batches import Batches
 from dlcore.data.loader import loader_failure
 from dlcore.data.picking import pick, spread
 from dlcore.data.spec import Batch, Part
+from dlcore.doctor.diagnosis import diagnose
+from dlcore.doctor.record import Record
 from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
 from dlcore.exhibits import write_inspection, write_samples
@@ -252,6 +255,9 @@ class Worker:
 
     def fail(self, message: str) -> None:
         """The training failed; one line for people, the rest is in worker.log."""
+        if self.preset.inspection.share:
+            self.recorder.flush()
+            self._aside(self._consult)
         self.recorder.event("failed", error=safe_text(message), exit=1)
         self.recorder.state(force=True, status="failed", error=safe_text(message))
 
@@ -292,7 +298,35 @@ class Worker:
             part = self.parts.data.train
             count = min(LOOKED_AT, max(2, self.preset.training.batch_size))
             self._looked_at = pick(part, spread(len(part), count), self.device)
-        return write_inspection(self.run, trainer, self._looked_at, why)
+        if why == "first":
+            self._aside(lambda: self._examine(self._looked_at))
+        path = write_inspection(self.run, trainer, self._looked_at, why)
+        if why != "first":
+            self._aside(self._consult)
+        return path
+
+    def _examine(self, batch: Batch | None) -> None:
+        """What the doctor wants to know from before the training."""
+        if batch is not None:
+            self.run.update_json("run.json", {"examination": examining.quick(self.parts, batch)})
+
+    def _consult(self) -> None:
+        """What the doctor finds now and has not told before, as events."""
+        record = Record.read(self.run)
+        told = {(event.get("rule"), event.get("layer")) for event in record.of_kind("finding")}
+        for finding in diagnose(record):
+            if (finding.rule, finding.layer) not in told:
+                self.recorder.event("finding", **finding.to_dict())
+
+    def _aside(self, work: Callable[[], None]) -> None:
+        """Work beside the training, which no mistake in it may end."""
+        try:
+            work()
+        except Exception as error:
+            traceback.print_exc()
+            self.recorder.event(
+                "warning", kind="doctor", message=safe_text(f"{type(error).__name__}: {error}")
+            )
 
     def _few(self, batches: Batches) -> Batch:
         return Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))

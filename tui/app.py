@@ -24,7 +24,7 @@ from textual.screen import Screen
 
 from dlcore.text_safety import safe_text
 from tui import themes
-from tui.messages import OpenCompare, OpenNewRun, OpenRun
+from tui.messages import OpenCompare, OpenInspector, OpenNewRun, OpenRun
 from tui.preferences import Preferences
 from tui.screens.runs import RunsScreen
 from tui.widgets import spans
@@ -162,7 +162,13 @@ class DltuiApp(App[None]):
     def _open_new_run(self, message: OpenNewRun) -> None:
         from tui.screens.new_run import NewRunScreen
 
-        self.push_screen(NewRunScreen(message.preset))
+        self.push_screen(NewRunScreen(message.preset, changes=message.changes))
+
+    @on(OpenInspector)
+    def _open_inspector(self, message: OpenInspector) -> None:
+        from tui.screens.inspector import InspectorScreen
+
+        self.push_screen(InspectorScreen(message.path))
 
     @on(OpenCompare)
     def _open_compare(self, message: OpenCompare) -> None:

@@ -202,6 +202,33 @@ def shape(
     raise typer.Exit(command.shape(line, input_text, as_json=json))
 
 
+@app.command(
+    epilog=_examples("dltui doctor", "dltui doctor digits-cnn-2 --json", "dltui doctor softmax-twice")
+)
+def doctor(
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN|PRESET", help="A run, or a preset that has not run; else the latest run."
+        ),
+    ] = None,
+    sets: Sets = None,
+    gradcheck: Annotated[
+        bool,
+        typer.Option("--gradcheck", help="Also compare a preset's gradients with differences of its loss."),
+    ] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Say why a network does not learn, or what keeps it from learning better.
+
+    Of a run it reads what was recorded; a preset it builds and tries out for a few seconds.
+    """
+    from tui.commands import doctor as command
+
+    raise typer.Exit(command.doctor(subject, sets or [], runs, gradcheck=gradcheck, as_json=json))
+
+
 @app.command(epilog=_examples("dltui resume", "dltui resume digits-cnn-2 --set training.epochs=40"))
 def resume(
     run: Run = None,

@@ -6,32 +6,57 @@ What a person can mend comes as UserError with sentences to show. No Textual, no
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlcore import launch
 from dlcore import preset as presets
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
+from dlcore.preset_overrides import parse_override
+from dlcore.preset_sections import NAMED
 from dlcore.preset_text import parse, read_text
 from dlcore.text_safety import safe_text
 from tui.commands import run_files
 from tui.draft import Draft
 
 
-def load(source: str) -> Draft:
+def load(source: str, changes: Sequence[str] = ()) -> Draft:
     """The draft that a preset is, by the name of a shipped one or by path.
+
+    Args:
+        changes: overrides made in the draft, ``section.key=value`` each.
 
     Raises:
         UserError: there is none, or it is no TOML; what else is wrong with it shows in the form.
     """
-    shipped = {path.stem: path for path in presets.shipped()}
+    shipped = {path.stem: path for path in (*presets.shipped(), *presets.pitfalls())}
     path = shipped.get(source) or Path(source).expanduser()
     if source not in shipped and not path.suffix:
         path = presets.find(source)  # raises, naming the nearest
     data = parse(read_text(path, safe_text(source, limit=200)), safe_text(source, limit=200)).data
     values = {section: table for section, table in data.items() if isinstance(table, dict)}
-    return Draft(values, source, path.absolute().parent)
+    draft = Draft(values, source, _base_of(path))
+    for change in changes:
+        override = parse_override(change)
+        section, key = override.place[:2]
+        if section in NAMED and key == "name":
+            draft.choose(str(section), str(override.value))
+        else:
+            draft.set(str(section), str(key), override.value)
+    return draft
+
+
+def _base_of(path: Path) -> Path:
+    """Where relative paths in a preset are taken from: its folder; for a run's own, that of the original."""
+    told = path.with_name("run.json")
+    if path.name == "preset.toml" and told.is_file():
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            base = json.loads(told.read_bytes()).get("base")
+            if isinstance(base, str):
+                return Path(base)
+    return path.absolute().parent
 
 
 def save(draft: Draft, path: Path) -> None:

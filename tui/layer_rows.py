@@ -24,6 +24,7 @@ class LayerRow:
         mean, std: of the finite output values.
         zeros: share of output values that are exactly 0.
         weight_norm, gradient_norm: over all its parameters.
+        update: length of the last step over that of the weights, the largest of its matrices.
         trouble: what is wrong with it, in two words; "" when nothing is.
     """
 
@@ -35,6 +36,7 @@ class LayerRow:
     zeros: float | None = None
     weight_norm: float | None = None
     gradient_norm: float | None = None
+    update: float | None = None
     trouble: str = ""
 
 
@@ -62,6 +64,7 @@ def _row(entry: Mapping[str, Any]) -> LayerRow:
         zeros=zeros,
         weight_norm=_norm(parameters, "weight"),
         gradient_norm=_norm(parameters, "gradient"),
+        update=_update(parameters),
         trouble=_trouble(entry, parameters, kind, zeros),
     )
 
@@ -90,6 +93,14 @@ def _norm(parameters: list[Mapping[str, Any]], part: str) -> float | None:
     norms = [number(_mapping(values.get(part)), "norm") for values in parameters]
     known = [norm for norm in norms if norm is not None]
     return math.hypot(*known) if known else None
+
+
+def _update(parameters: list[Mapping[str, Any]]) -> float | None:
+    """Of matrices only: a bias starts at 0, and any step is long beside that."""
+    shapes = [values.get("shape") for values in parameters]
+    matrices = [isinstance(shape, list) and len(shape) > 1 for shape in shapes]
+    known = [number(values, "update") for values, matrix in zip(parameters, matrices, strict=True) if matrix]
+    return max((ratio for ratio in known if ratio is not None), default=None)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -100,16 +100,26 @@ class OpenRun(Message):
         self.known = known
 
 
+class OpenInspector(Message):
+    """Wish: show what was seen inside the network of this run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+
 class OpenNewRun(Message):
     """Wish: set up a new run.
 
     Attributes:
         preset: name or path of what to begin from; None for a blank one.
+        changes: overrides of it to begin with, ``section.key=value`` each.
     """
 
-    def __init__(self, preset: str | None = None) -> None:
+    def __init__(self, preset: str | None = None, changes: Sequence[str] = ()) -> None:
         super().__init__()
         self.preset = preset
+        self.changes = tuple(changes)
 
 
 class OpenCompare(Message):

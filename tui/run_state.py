@@ -304,6 +304,11 @@ def _failed(state: RunState, event: Event) -> RunState:
     return _noted(state, event, error, "error")
 
 
+def _finding(state: RunState, event: Event) -> RunState:
+    level: Level = "error" if event.get("severity") == "error" else "warning"
+    return _noted(state, event, f"doctor: {text(event, 'what')}", level)
+
+
 _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "created": _created,
     "started": _started,
@@ -317,6 +322,7 @@ _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "progress": _doing,
     "warning": _warning,
     "nonfinite": _nonfinite,
+    "finding": _finding,
     "test": _test,
     "finished": _finished,
     "stopped": _stopped,

@@ -97,15 +97,14 @@ def _look_at_phase(
     scaler = precision.scaler if precision is not None else None
     scale = float(scaler.get_scale()) if scaler is not None else 1.0
     listener = Listener(model, keep, most, scale).listen_to(len(batch.index))
-    named = {name: p for name, p in task.model.named_parameters() if p.requires_grad}
-    own = {id(p) for p in model.parameters()}
-    named = {name: p for name, p in named.items() if id(p) in own}
     with listener:
         if precision is None:
             loss, _ = task.loss(batch, phase.name)
         else:
             with precision.autocast():
                 loss, _ = task.loss(batch, phase.name)
+    own = {id(p) for p in model.parameters()}  # asked for now: a loss may freeze or free the opponent
+    named = {name: p for name, p in task.model.named_parameters() if p.requires_grad and id(p) in own}
     found = (
         torch.autograd.grad(loss * scale, list(named.values()), allow_unused=True)
         if loss.requires_grad
@@ -210,6 +209,7 @@ def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
+    learning = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     python, numbers = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -222,5 +222,7 @@ def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
                 module._buffers[name] = buffer.copy_(before)
         for module, values in counters:
             vars(module).update(values)
+        for parameter, learns in learning:
+            parameter.requires_grad_(learns)
         for module, call in compiled:
             module._compiled_call_impl = call

@@ -26,7 +26,7 @@ class UpdateWatch:
     @torch.no_grad()
     def before(self) -> None:
         """Takes the copy."""
-        self._watched = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self._watched = dict(self.model.named_parameters())
         self._before = [parameter.detach().clone() for parameter in self._watched.values()]
 
     @torch.no_grad()
@@ -44,7 +44,7 @@ class UpdateWatch:
 
     @property
     def typical(self) -> float | None:
-        """The middle one of all matrices and filters; None while nothing was watched."""
+        """The middle one of all matrices and filters that moved; None while nothing was watched."""
         shapes = {name: p.dim() for name, p in self.model.named_parameters()}
-        found = [ratio for name, ratio in self.ratios.items() if shapes.get(name, 0) > 1 and ratio == ratio]
+        found = [ratio for name, ratio in self.ratios.items() if shapes.get(name, 0) > 1 and ratio > 0]
         return statistics.median(found) if found else None

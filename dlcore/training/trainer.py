@@ -37,6 +37,7 @@ from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.task import Task, as_float
 from dlcore.training.trouble import is_out_of_memory
+from dlcore.training.vitals import Vitals
 
 
 class Trainer:
@@ -87,6 +88,7 @@ class Trainer:
         self.freezing = freezing
         self.looks = looks
         self.updates = UpdateWatch(task.model) if looks.wanted else None
+        self.vitals = Vitals(train.device)
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
@@ -118,6 +120,8 @@ class Trainer:
         if self.freezing is not None:
             self.freezing.start_epoch(progress.epoch)
         self._epoch_started, self._epoch_from = clock(), progress.batch
+        if self.stopwatch.running:
+            self.stopwatch.start()  # anew: what came between two epochs is no waiting for data
         for batches in self._effective_batches():
             progress.batch += len(batches)
             last = progress.batch == epoch_batches or progress.step + 1 == step_limit
@@ -175,8 +179,10 @@ class Trainer:
                 return
         speed = self._samples_per_second()
         points = {"train/lr": self.learning_rate, "train/grad_norm": grad_norm, **self._observed_metrics()}
-        if self.updates is not None and self.updates.typical is not None:
-            points["train/update_ratio"] = self.updates.typical
+        if self.updates is not None:
+            points |= self.vitals.read()
+            if self.updates.typical is not None:
+                points["train/update_ratio"] = self.updates.typical
         recorder.scalars(progress.step, points | {"train/samples_per_second": speed})
         recorder.flush()
         recorder.state(

@@ -15,7 +15,7 @@ from tests.benchmarks import measure
 from tests.benchmarks.workloads import CNN, MLP, open_run
 
 SETTINGS = {"off": 0.0, "default": 0.01}
-SECONDS = 12.0
+SECONDS = 8.0
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 def train(name: str, runs: Path, *sets: str) -> RunSummary:
     """Trains a preset to its end."""
     preset = presets.load(name, sets, builders=True)
-    run = RunDir.create(runs, None, name)
+    run = RunDir.create(runs, None, name, preset.base)
     run.preset_path.write_text(presets.dump(preset))
     with process_given_back():
         assert worker.run(run) == 0

@@ -20,6 +20,7 @@ from dlcore.preset import (
     find,
     load,
     loads,
+    pitfalls,
     section_fields,
     shipped,
 )
@@ -336,7 +337,13 @@ class TestShipped:
         return tmp_path
 
     def test_are_named_by_their_stem(self, presets: Path) -> None:
-        assert [path.stem for path in shipped()] == ["digits-cnn", "no-shuffle"]
+        (presets / "presets/more").mkdir()
+        (presets / "presets/more/tiny.toml").write_text(HEAD)
+        assert [path.stem for path in shipped()] == ["digits-cnn", "tiny"]
+        assert find("tiny") == presets / "presets/more/tiny.toml"
+
+    def test_those_with_a_fault_stand_apart(self, presets: Path) -> None:
+        assert [path.stem for path in pitfalls()] == ["no-shuffle"]
         assert find("no-shuffle") == presets / "presets/pitfalls/no-shuffle.toml"
 
     def test_of_an_installed_package_come_first(self, presets: Path) -> None:
@@ -365,7 +372,7 @@ class TestShipped:
             load("digit-cnn", builders=False)
 
     def test_have_different_names(self) -> None:
-        stems = [path.stem for path in shipped()]
+        stems = [path.stem for path in (*shipped(), *pitfalls())]
         assert len(set(stems)) == len(stems)
 
     def test_load_with_everything_that_they_suggest_to_try(self) -> None:

@@ -16,7 +16,16 @@ import tui
 from tests.end_to_end.processes import ENVIRONMENT, ROOT
 
 HEAVY = {"torch", "torchvision", "sklearn", "scipy", "safetensors", "matplotlib", "pandas"}
-WIRING = {"assembly", "checking", "exhibits", "inspecting", "torchvision_compat", "trained", "worker"}
+WIRING = {
+    "assembly",
+    "checking",
+    "examining",
+    "exhibits",
+    "inspecting",
+    "torchvision_compat",
+    "trained",
+    "worker",
+}
 """What may import torch; so may everything of the engine. All else right in dlcore is for viewers, too."""
 
 LIGHT = sorted(

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from tui.widgets.chart_series import Role
 
 FREE = 2  # the first of a chart's colours for runs that neither train nor validation has
-LAST = ("lr", "grad_norm", "samples_per_second")  # curves of the training, offered after the metrics
+LAST = (
+    "lr",
+    "grad_norm",
+    "update_ratio",
+    "samples_per_second",
+)  # curves of the training, offered after the metrics
 
 
 class CurvePanel(Panel):

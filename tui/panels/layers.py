@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -13,98 +12,17 @@ from textual.widgets import Static
 
 from tui import words
 from tui.folder_follower import FolderFollower, FolderRead
-from tui.layer_rows import LayerRow, parse
-from tui.widgets.line_list import Cell, LineList, fitted
+from tui.layer_rows import parse
+from tui.messages import OpenInspector
+from tui.widgets.layer_list import LayerList
+from tui.widgets.line_list import LineList
 from tui.widgets.panel import Context, Panel
 
 if TYPE_CHECKING:
     from tui.follow import RunView
 
-_NONE = "Press i to look inside the network now; set inspection.every_epochs to have it done by itself."
+_NONE = "Looks inside the network appear here, from the first step on. Press i for one now."
 _DAMAGED = "This inspection cannot be read. [ and ] go to others."
-_FIGURE = 10
-_LEAST_PATH = 10
-_COLUMNS = (  # title, width, what is in it; the first ones stay longest
-    ("zeros", 7),
-    ("std", _FIGURE),
-    ("gradient", _FIGURE),
-    ("mean", _FIGURE),
-    ("weights", _FIGURE),
-    ("shape", 18),
-    ("kind", 14),
-)
-_ORDER = ("kind", "shape", "mean", "std", "zeros", "weights", "gradient")
-_LEFT = ("kind", "shape")
-
-
-class LayerList(LineList):
-    """Layers in the order of the forward pass."""
-
-    HEADING = True
-    HELP_TITLE = "Layers"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: Sequence[LayerRow] = ()
-
-    def show(self, rows: Sequence[LayerRow]) -> None:
-        """Other layers; the cursor stays where it was."""
-        self.rows = rows
-        self.rows_changed()
-        self.refresh()
-
-    @property
-    def row_count(self) -> int:  # noqa: D102
-        return len(self.rows)
-
-    def row_key(self, index: int) -> object:  # noqa: D102
-        return self.rows[index]
-
-    def _shown(self, width: int) -> tuple[int, list[tuple[str, int]]]:
-        """Width of the path, and the columns there is room for."""
-        path = min(36, max((words.cells(row.path) for row in self.rows), default=0))
-        rest = width - 2 - max(_LEAST_PATH, min(path, width // 2))
-        kept = []
-        for name, size in _COLUMNS:
-            if rest < size:
-                break
-            kept.append((name, size))
-            rest -= size
-        kept.sort(key=lambda column: _ORDER.index(column[0]))
-        return width - 2 - sum(size for _, size in kept), kept
-
-    def row_cells(self, index: int, width: int, here: bool) -> Sequence[Cell]:  # noqa: D102
-        row = self.rows[index]
-        path, columns = self._shown(width)
-        bad = row.trouble == "non-finite"
-        tone = "error" if bad else "warning" if row.trouble else ""
-        cells = [Cell("✗ " if bad else "▲ " if row.trouble else "  ", tone)]
-        name = f"{row.path}  {row.trouble}" if row.trouble else row.path
-        cells.append(Cell(fitted(name, path), tone))
-        for title, size in columns:
-            if title in _LEFT:
-                said = row.kind if title == "kind" else row.shape
-                cells.append(Cell("  " + fitted(said, size - 2), "quiet"))
-            else:
-                cells.append(Cell(fitted(_figure(row, title), size, right=True)))
-        return cells
-
-    def heading_cells(self, width: int) -> Sequence[Cell]:  # noqa: D102
-        if not self.rows:
-            return ()
-        path, columns = self._shown(width)
-        titles = {"gradient": "|grad|", "weights": "|weights|", "kind": "  type", "shape": "  output"}
-        shown = "".join(
-            fitted(titles.get(name, name), size, right=name not in _LEFT) for name, size in columns
-        )
-        return [Cell("  " + fitted("layer", path) + shown)]
-
-
-def _figure(row: LayerRow, title: str) -> str:
-    if title == "zeros":
-        return words.UNKNOWN if row.zeros is None else f"{100 * row.zeros:.0f} %"
-    values = {"mean": row.mean, "std": row.std, "weights": row.weight_norm, "gradient": row.gradient_norm}
-    return words.metric(values[title])
 
 
 class LayersPanel(Panel):
@@ -118,6 +36,8 @@ class LayersPanel(Panel):
     LayersPanel > Static { height: auto; color: $foreground 60%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("I,enter", "inspector", "Inspector", key_display="I", id="layers.inspector",
+                tooltip="Histograms, maps, tensors and gradient flow of every look"),
         Binding("left_square_bracket", "turn(-1)", "Earlier", key_display="[", id="layers.earlier",
                 tooltip="The inspection before this one"),
         Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="layers.later",
@@ -170,6 +90,11 @@ class LayersPanel(Panel):
         parts += [f"▲ {troubles}"] if troubles else []
         self.frame_state = " · ".join(parts)
         self.frame_tone = "warning" if troubles else ""
+
+    @on(LineList.Taken)
+    def action_inspector(self) -> None:
+        """All that these looks hold, on a screen of their own."""
+        self.post_message(OpenInspector(self.context.run.path))
 
     def action_turn(self, by: int) -> None:
         """The inspection of another time; behind the last one always the newest."""

@@ -7,7 +7,7 @@ are told and leave the draft as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,13 +43,13 @@ class DraftChores(AppScreen):
         """`starting` has changed."""
 
     @work(exclusive=True, group="draft")
-    async def open_draft(self, source: str | None) -> None:
-        """Begins from a preset, or from nothing."""
+    async def open_draft(self, source: str | None, changes: Sequence[str] = ()) -> None:
+        """Begins from a preset, or from nothing, with overrides of it made."""
         from tui import draft_files
 
         draft = Draft(BLANK)
         if source is not None:
-            draft = await self._in_thread(draft_files.load, source) or self.draft or draft
+            draft = await self._in_thread(draft_files.load, source, changes) or self.draft or draft
         if draft is not self.draft:
             self.draft = draft
             self.draft_replaced()

@@ -48,6 +48,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
     Args:
         preset: name or path of what to begin from; None for a blank one.
         engine: who is asked; the app's own when left out.
+        changes: overrides of the preset to begin with.
     """
 
     WHERE = "new run"
@@ -72,9 +73,11 @@ class NewRunScreen(PanelScreen, DraftEditing):
         Binding("f5", "ask_again", "Ask again", id="new.ask-again", tooltip="Ask the engine once more"),
     ]  # fmt: skip
 
-    def __init__(self, preset: str | None = None, engine: EngineClient | None = None) -> None:
+    def __init__(
+        self, preset: str | None = None, engine: EngineClient | None = None, changes: Sequence[str] = ()
+    ) -> None:
         super().__init__()
-        self._preset = preset
+        self._preset, self._changes = preset, changes
         self.engine = engine or shared()
         self.checks = Checks(self.engine, self.post_message)
         self._start_wanted = False  # once the latest edit has been judged
@@ -127,7 +130,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
         """Reads the preset and asks for the catalogue; both come as they can."""
         self.architectures.show_notice(LOADING)
         self.table.show_notice(EMPTY)
-        self.open_draft(self._preset)
+        self.open_draft(self._preset, self._changes)
         self.checks.ask_catalogue()
         self.watch(self.app, "app_focus", self._came_back, init=False)
 

@@ -51,7 +51,8 @@ _OWN_KEYS = {
     "events": "lines.search",
     "log": "lines.search",
     "samples": "samples.earlier",
-    "layers": "layers.earlier",
+    "layers": "layers.inspector",
+    "doctor": "doctor.apply",
 }
 
 

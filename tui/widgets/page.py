@@ -71,7 +71,9 @@ class Page(ScrollView, can_focus=True):
         if index >= len(self._lines):
             return Strip.blank(width, self.rich_style)
         segments = [
-            part if isinstance(part, Segment) else Segment(part.text, self._style(part.tone))
+            Segment(part.text, self.rich_style + (part.style or Style()))
+            if isinstance(part, Segment)
+            else Segment(part.text, self._style(part.tone))
             for part in self._lines[index]
         ]
         return Strip(segments).adjust_cell_length(width, self.rich_style)

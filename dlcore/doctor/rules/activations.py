@@ -1,0 +1,76 @@
+"""Units that say nothing any more: dead rectifiers, saturated sigmoids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlcore.doctor.findings import Finding
+from dlcore.doctor.record import Record, figure
+from dlcore.doctor.registry import rule
+from dlcore.doctor.rules import advice
+
+MANY_DEAD = 0.9
+SOME_DEAD = 0.7
+SATURATED = 0.8
+
+
+def _worst(record: Record, name: str) -> tuple[str, float]:
+    """The layer with the largest share, and the share."""
+    rows = [(str(row.get("path", "")), figure(row, "activation", name) or 0.0) for row in record.rows()]
+    return max(rows, key=lambda row: row[1], default=("", 0.0))
+
+
+@rule("dead ReLUs", rank=2)
+def dead_relus(record: Record) -> Iterator[Finding]:
+    """Units of a rectifier that are silent for every one of the 64 samples looked at.
+
+    With a share p of samples that wake a unit, it sleeps through 64 of them with (1 - p)⁶⁴: a unit that serves one
+    sample in twenty is met 96 times in 100. So a layer where seven in ten are silent has lost most of them, and from
+    nine in ten on the rest is a bottleneck. A dead unit has no gradient and never comes back (Maas et al. 2013).
+    """
+    layer, share = _worst(record, "dead")
+    if share < SOME_DEAD:
+        return
+    yield Finding(
+        rule="dead ReLUs",
+        severity="error" if share >= MANY_DEAD else "hint",
+        what=f"{share:.0%} of the units of {layer} are dead.",
+        evidence=f"{share:.1%} of its units are 0 for all {record.last_look.get('batch', 64)} samples looked at",
+        why="A ReLU that is 0 for every sample has no gradient, so it never learns anything again. "
+        "Too large a step pushes units there, and so do strongly negative biases.",
+        changes=(
+            *advice.learning_rate(record, 1 / advice.FACTOR),
+            *advice.activation(record, "leaky_relu"),
+            *advice.initialisation(record, "he"),
+        ),
+        layer=layer,
+        step=record.last_look.get("step"),
+    )
+
+
+@rule("saturated units", rank=2)
+def saturated(record: Record) -> Iterator[Finding]:
+    """Outputs of sigmoid or tanh at their limits, where the slope is below a tenth of its largest.
+
+    With four in five values there, the layer passes less than 0.2 + 0.8 · 0.1 = 28 % of the gradient; two such layers
+    pass 8 % (Glorot and Bengio 2010, section 3.1, watch it happen).
+    """
+    layer, share = _worst(record, "saturated")
+    last = [str(row.get("path", "")) for row in record.rows()][-1:]
+    if share < SATURATED or [layer] == last:
+        return
+    yield Finding(
+        rule="saturated units",
+        severity="error",
+        what=f"{layer} is saturated: {share:.0%} of its values lie at the limits.",
+        evidence=f"{share:.1%} of its outputs are where the slope is below a tenth of its largest",
+        why="At its limits the curve is flat, and what is multiplied by its slope is gone. "
+        "Inputs or weights that are too large push units there.",
+        changes=(
+            *advice.activation(record, "relu"),
+            *advice.initialisation(record, "xavier"),
+            *advice.learning_rate(record, 1 / advice.FACTOR),
+        ),
+        layer=layer,
+        step=record.last_look.get("step"),
+    )

@@ -1,0 +1,343 @@
+"""Inside the network: its layers, how the gradient flows, and any of their tensors, at any look that was taken.
+
+The slider goes through the looks; a pinned one stands beside the one that is shown. Arrays are read in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.events import Resize
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from dlcore.run_dir import RunDir
+from dlcore.text_safety import safe_text
+from tui import inspection, inspector_views, words
+from tui.folder_follower import FolderFollower, FolderRead
+from tui.inspection import Inspection
+from tui.inspector_views import VIEWS, Choice, View
+from tui.screens.panels import PanelScreen
+from tui.widgets.frame import Frame
+from tui.widgets.gauge import Part
+from tui.widgets.layer_list import LayerList
+from tui.widgets.line_list import LineList
+from tui.widgets.page import Line, Page
+from tui.widgets.tab_line import TabLine
+
+if TYPE_CHECKING:
+    from tui.inspection import Array
+
+EMPTY = "Nobody has looked inside yet. Looks come by themselves at the first, best and last step; i asks for one now."
+DAMAGED = "This look cannot be read. [ and ] go to others."
+TRACK = 40
+GAP = 3
+BAR = 2  # columns that a scroll bar may take
+SIDE_BY_SIDE = 60  # columns of the view from which two steps stand beside each other
+
+
+class Slider(Widget):
+    """Which of the looks is shown.
+
+    Attributes:
+        at: index of it.
+        count: how many there are.
+        told: step and reason of it, in words.
+    """
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    Slider { height: 1; padding: 0 1; }
+    """
+
+    at: reactive[int] = reactive(0, layout=False)
+    count: reactive[int] = reactive(0, layout=False)
+    told: reactive[str] = reactive("", layout=False)
+
+    def render(self) -> Content:
+        """The line."""
+        if not self.count:
+            return Content.assemble((self.told, "$foreground 60%"))
+        room = max(4, min(TRACK, self.size.width - words.cells(self.told) - 16))
+        before = round(self.at / max(1, self.count - 1) * (room - 1)) if self.count > 1 else room - 1
+        return Content.assemble(
+            (self.told, "bold"), "  ◂", ("━" * before, "$accent"), ("●", "$accent"),
+            ("━" * (room - 1 - before), "$foreground 25%"), "▸  ", (f"{self.at + 1}/{self.count}", "$foreground 60%"),
+        )  # fmt: skip
+
+
+class InspectorScreen(PanelScreen):
+    """Looks of one run.
+
+    Args:
+        path: of the run directory.
+    """
+
+    HELP_TITLE = "Inspector"
+    WHERE = "inspector"
+    KEYS = ("inspector.earlier", "inspector.later", "inspector.pin", "panels.next", "back")
+    DEFAULT_CSS = """
+    InspectorScreen {
+        #panels { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 3fr 2fr; }
+        #view { row-span: 2; }
+        &.-pinned #panels { grid-columns: 2fr 5fr; }
+        &.-narrow #panels { grid-size: 1 1; grid-columns: 1fr; grid-rows: 1fr; }
+        &.-narrow #view { row-span: 1; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "turn(-1)", "Earlier", key_display="[", id="inspector.earlier",
+                tooltip="The look before this one"),
+        Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="inspector.later",
+                tooltip="The look after this one"),
+        Binding("c", "pin", "Compare", id="inspector.pin", tooltip="Keep this step beside the others, or no longer"),
+        *(Binding(key, f"view('{view}')", view.capitalize(), id=f"inspector.{view}", show=False,
+                  tooltip=f"{view.capitalize()} of the marked layer") for view, key in VIEWS),
+        Binding("t", "numbers", "Numbers", id="inspector.numbers", tooltip="Values as numbers, or as colours",
+                show=False),
+        Binding("x", "axes", "Axes", id="inspector.axes", tooltip="Show other axes of the tensor", show=False),
+        Binding("comma", "index(0, -1)", "Sample back", key_display=",", id="inspector.sample-back",
+                tooltip="The sample before, or one back on the first axis that is not shown", show=False),
+        Binding("full_stop", "index(0, 1)", "Sample on", key_display=".", id="inspector.sample-on",
+                tooltip="The next sample, or one further on the first axis that is not shown", show=False),
+        Binding("semicolon", "index(1, -1)", "Index back", key_display=";", id="inspector.index-back",
+                tooltip="One back on the second axis that is not shown", show=False),
+        Binding("colon", "index(1, 1)", "Index on", key_display=":", id="inspector.index-on",
+                tooltip="One further on the second axis that is not shown", show=False),
+    ]  # fmt: skip
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.run = RunDir(path)
+        self.choice = Choice()
+        self.look = Inspection()
+        self.pinned: tuple[str, Inspection] | None = None
+        self.file = ""
+        self.files: tuple[str, ...] = ()
+        self._arrays: dict[tuple[str, str], Array | None] = {}
+        self.settled = False
+        folder = self.run.inspections_path
+        self._follower = FolderFollower(self.post_message, self.run, folder, inspection.read)
+
+    def compose_body(self) -> ComposeResult:
+        """Slider, tab line, layers, gradient flow, view."""
+        self.place_panels(self.app.size)
+        yield Slider()
+        yield TabLine(("Layers", "View", "Gradient flow"))
+        with Container(id="panels"):
+            with Frame(title="Layers", id="layers", classes="-active"):
+                yield LayerList()
+            with Frame(title="Statistics", id="view"):
+                yield Page(id="view-page")
+            with Frame(title="Gradient flow", id="flow"):
+                yield Page(id="flow-page")
+
+    @property
+    def layer_list(self) -> LayerList:
+        """The layers."""
+        return self.query_one(LayerList)
+
+    def key_ids(self) -> Sequence[str]:
+        """What turns a tensor, where one is shown."""
+        if self.choice.view in ("statistics", "embedding"):
+            return self.KEYS
+        return ("inspector.sample-on", "inspector.numbers", "inspector.axes", *self.KEYS[:3])
+
+    def panel_targets(self) -> Sequence[Widget]:  # noqa: D102
+        return self.layer_list, self.query_one("#view-page", Page), self.query_one("#flow-page", Page)
+
+    # Following.
+
+    def on_mount(self) -> None:
+        """Reads once the first paint is done."""
+        self.header.where = words.fit(
+            f"{safe_text(self.run.name, limit=80)} · inspector", max(20, self.size.width // 2)
+        )
+        self.query_one(Slider).told = "reading …"
+        self.call_after_refresh(self._follower.start)
+        self.call_after_refresh(self.layer_list.focus)
+
+    def on_screen_resume(self) -> None:
+        """In front again."""
+        self._follower.start()
+
+    def on_screen_suspend(self) -> None:
+        """Behind another screen nothing is read."""
+        self._follower.stop()
+
+    def on_unmount(self) -> None:
+        """The thread ends with the screen."""
+        self._follower.stop()
+
+    @on(FolderRead)
+    def _read(self, message: FolderRead) -> None:
+        message.stop()
+        if message.name != self.file:
+            self._arrays = {
+                key: array for key, array in self._arrays.items() if self.pinned and key[0] == self.pinned[0]
+            }
+        self.files, self.file = message.names, message.name
+        self.look = message.content or Inspection()
+        damaged = bool(message.name) and message.content is None
+        self.layer_list.show(self.look.rows)
+        slider = self.query_one(Slider)
+        slider.count, slider.at = (
+            len(self.files),
+            self.files.index(self.file) if self.file in self.files else 0,
+        )
+        slider.told = DAMAGED if damaged else told(self.look) if self.files else EMPTY
+        troubles = sum(bool(row.trouble) for row in self.look.rows)
+        frame = self.query_one("#layers", Frame)
+        frame.frame_state, frame.frame_tone = (f"▲ {troubles}", "warning") if troubles else ("", "")
+        self._show_flow()
+        self.show()
+
+    # What is shown.
+
+    def show(self) -> None:
+        """Draws the view; arrays that are missing are read first."""
+        wanted = [(self.file, self.look)] + ([self.pinned] if self.pinned is not None else [])
+        missing = []
+        for name, look in wanted:
+            array = inspector_views.array_for(look, self.choice)
+            if array and (name, array) not in self._arrays:
+                missing.append((name, array))
+        self.settled = not missing
+        if missing:
+            self._load(missing)
+        else:
+            self._draw()
+
+    @work(exclusive=True, group="arrays")
+    async def _load(self, missing: list[tuple[str, str]]) -> None:
+        for name, array in missing:
+            path = self.run.inspections_path / name
+            self._arrays[name, array] = await asyncio.to_thread(inspection.load, path, array)
+        self.settled = True
+        self._draw()
+
+    def _draw(self) -> None:
+        page, frame = self.query_one("#view-page", Page), self.query_one("#view", Frame)
+        width, height = page.width - BAR, max(6, page.size.height)
+        frame.frame_title = self._title()
+        frame.frame_state = " ".join(
+            f"{key}" if view != self.choice.view else f"[{key}]" for view, key in VIEWS
+        )
+        if self.pinned is None:
+            page.show(self._lines(self.file, self.look, width, height))
+            return
+        if width >= SIDE_BY_SIDE:
+            half = (width - GAP) // 2
+            left = self._headed(*self.pinned, half, height)
+            right = self._headed(self.file, self.look, half, height)
+            page.show(beside(left, right, half))
+        else:
+            above = self._headed(*self.pinned, width, height // 2)
+            page.show([*above, [], *self._headed(self.file, self.look, width, height // 2)])
+
+    def _title(self) -> str:
+        row = self.look.rows[self.choice.layer] if self.choice.layer < len(self.look.rows) else None
+        whole = self.choice.view in ("filters", "embedding")
+        if self.choice.view == "attention":
+            array = inspector_views.array_for(self.look, self.choice)
+            path = next((path for path, name in inspection.attention_names(self.look) if name == array), "")
+            return f"Attention · {path}" if path else "Attention"
+        return self.choice.view.capitalize() + (f" · {row.path}" if row is not None and not whole else "")
+
+    def _headed(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
+        return [[Part(words.fit(told(look), width), "accent")], *self._lines(name, look, width, height - 1)]
+
+    def _lines(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
+        array = self._arrays.get((name, inspector_views.array_for(look, self.choice)))
+        return list(inspector_views.lines(look, self.choice, array, width, height))
+
+    def _show_flow(self) -> None:
+        page = self.query_one("#flow-page", Page)
+        here = self.look.rows[self.choice.layer].path if self.choice.layer < len(self.look.rows) else ""
+        page.show(list(inspector_views.flow_lines(self.look, here, page.width)) if self.look.rows else [])
+
+    @on(Page.Resized)
+    def _page_resized(self) -> None:
+        self._show_flow()
+        self._draw()
+
+    def on_resize(self, event: Resize) -> None:  # noqa: D102
+        super().on_resize(event)
+        self.query_one(Slider).refresh()
+
+    @on(LineList.Highlighted)
+    def _layer_marked(self, message: LineList.Highlighted) -> None:
+        message.stop()
+        self.choice = replace(self.choice, layer=max(0, message.index))
+        self._show_flow()
+        self.show()
+
+    @on(LineList.Taken)
+    def _layer_taken(self, message: LineList.Taken) -> None:
+        message.stop()
+        self.action_go(1)
+
+    # Keys.
+
+    def action_turn(self, by: int) -> None:
+        """The look of another time; behind the last one always the newest."""
+        if not self.files:
+            return
+        at = self.files.index(self.file) + by if self.file in self.files else len(self.files) - 1
+        at = min(max(at, 0), len(self.files) - 1)
+        self._follower.choose("" if at == len(self.files) - 1 else self.files[at])
+
+    def action_pin(self) -> None:
+        """Keeps this step beside the others, or no longer."""
+        self.pinned = None if self.pinned is not None else (self.file, self.look)
+        self.set_class(self.pinned is not None, "-pinned")
+        self.show()
+
+    def action_view(self, view: View) -> None:
+        """Another view of the marked layer."""
+        self.choice = replace(self.choice, view=view, indices=(), turned=0)
+        self.refresh_bindings()
+        if self.has_class("-narrow"):
+            self.action_go(1)
+        self.show()
+
+    def action_numbers(self) -> None:
+        """Values as numbers, or as colours."""
+        self.choice = replace(self.choice, numbers=not self.choice.numbers)
+        self.show()
+
+    def action_axes(self) -> None:
+        """The axes moved on by one."""
+        self.choice = replace(self.choice, turned=self.choice.turned + 1, indices=())
+        self.show()
+
+    def action_index(self, hidden: int, by: int) -> None:
+        """One further along an axis that is not shown."""
+        self.choice = self.choice.moved(hidden, by)
+        self.show()
+
+
+def told(look: Inspection) -> str:
+    """``step 3,200 · best``."""
+    step = f"step {words.count(look.step)}" if look.step is not None else "a look"
+    return f"{step} · {look.why}" if look.why else step
+
+
+def beside(left: Sequence[Line], right: Sequence[Line], width: int) -> list[Line]:
+    """Two pages side by side, the left one filled up to its width."""
+    page: list[Line] = []
+    for at in range(max(len(left), len(right))):
+        one = list(left[at]) if at < len(left) else []
+        used = sum(words.cells(part.text) for part in one)
+        other = list(right[at]) if at < len(right) else []
+        page.append([*one, Part(" " * max(0, width - used + GAP)), *other])
+    return page
