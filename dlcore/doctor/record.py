@@ -141,6 +141,18 @@ class Record:
         curve = self.curve("train/loss")
         return float(curve.value[0]) if len(curve) else None
 
+    @property
+    def done(self) -> float:
+        """Share of the planned steps that were made; 1 where nobody knows the plan."""
+        started, made = self.of_kind("started"), self.curve("train/loss").step
+        epochs, steps = (
+            figure(started[-1], key) if started else None for key in ("epochs", "steps_per_epoch")
+        )
+        if not epochs or not steps or not len(made):
+            return 1.0
+        planned = min(epochs * steps, self.number("training.max_steps") or math.inf)
+        return float(made[-1]) / planned
+
     def rows(self) -> Iterator[Table]:
         """Layers of the newest look, in the order of the forward pass."""
         listed = self.last_look.get("layers")

@@ -10,7 +10,7 @@ from dlcore.doctor.findings import Change, Finding
 from dlcore.doctor.record import Record
 from dlcore.doctor.registry import rule
 from dlcore.doctor.rules import advice
-from dlcore.doctor.rules.learning_rate import LEAST_STEPS, fall
+from dlcore.doctor.rules.learning_rate import LEAST_STEPS, WARM, fall
 
 LEAST_EVALUATIONS = 4
 RISE = 1.2
@@ -26,7 +26,7 @@ def not_learning(record: Record) -> Iterator[Finding]:
     ln(classes) is the loss of equal probabilities; a network that has found anything at all is below it soon.
     """
     chance, curve, lost = record.chance, record.curve("train/loss"), fall(record)
-    if chance is None or lost is None or len(curve) < 2 * LEAST_STEPS:
+    if chance is None or lost is None or len(curve) < 2 * LEAST_STEPS or record.done < WARM:
         return
     last = curve.level(0.9, 1.0)
     lowest = min(curve.level(at / 10, (at + 1) / 10) for at in range(10))

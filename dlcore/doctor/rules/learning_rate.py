@@ -14,6 +14,9 @@ from dlcore.doctor.rules import advice
 LONG = 0.1
 SHORT = 1e-4
 LEAST_STEPS = 30
+WARM = 0.2
+"""Share of the training after which a warm-up is over, and little progress is too little."""
+
 LITTLE = 0.1
 SHOT_UP = 3.0
 
@@ -91,7 +94,14 @@ def too_low(record: Record) -> Iterator[Finding]:
     another one. Where the loss falls all the same, nothing is said.
     """
     lost, ratio = fall(record), update_ratio(record)
-    if lost is None or ratio is None or ratio >= SHORT or lost >= LITTLE or lost < -0.05:
+    if (
+        lost is None
+        or ratio is None
+        or ratio >= SHORT
+        or lost >= LITTLE
+        or lost < -0.05
+        or record.done < WARM
+    ):
         return
     chance = record.chance
     if chance is not None and (record.start or 0) < 0.3 * chance:

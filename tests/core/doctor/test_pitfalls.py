@@ -113,6 +113,9 @@ def test_a_healthy_preset_is_left_alone_before_training(path: Path) -> None:
 def test_a_healthy_preset_is_left_alone_while_training(path: Path, tmp_path: Path) -> None:
     findings = trained(path.stem, tmp_path)
     assert healthy(findings), [(f.rule, f.severity, f.evidence) for f in findings]
+    (run,) = [each for each in tmp_path.iterdir() if each.is_dir()]
+    told = [e for e in Record.read(RunDir(run)).of_kind("finding") if e["severity"] == "error"]
+    assert told == [], "on the way, too"
 
 
 def test_findings_are_told_as_events_while_training(tmp_path: Path) -> None:
