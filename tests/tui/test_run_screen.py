@@ -224,8 +224,6 @@ async def test_numbers_go_to_panels_and_the_focus_goes_with_them(home: Path) -> 
             await until(pilot, lambda key=key: current(screen) == key)  # type: ignore[misc]
             assert list(screen.grid.plan) == [key]
             assert [tab.key for tab in screen.query_one(PanelLine).tabs if tab.focused] == [key]
-        await pilot.press("9")
-        assert current(screen) == "layers"
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE, (200, 50)])

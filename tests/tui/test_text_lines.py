@@ -176,7 +176,7 @@ def test_a_scaled_picture_fits_and_keeps_its_shape(wide: int, tall: int, columns
 def test_panels_are_found_by_themselves_and_each_has_a_key_of_its_own() -> None:
     kinds = panel_types()
     assert [kind.KEY for kind in kinds] == [
-        "loss", "metric", "system", "time", "events", "log", "samples", "layers"
+        "loss", "metric", "system", "time", "events", "log", "samples", "layers", "doctor"
     ]  # fmt: skip
     assert len({kind.TAB for kind in kinds}) == len(kinds) <= 9
 
