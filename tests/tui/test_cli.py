@@ -294,22 +294,27 @@ def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
     }
     for name, text in files.items():
         (tmp_path / f"{name}.toml").write_text(text + PRESET)
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / "faulty.toml").write_text(about.format("faulty", 0) + PRESET)
     monkeypatch.setattr("dlcore.preset.shipped", lambda: sorted(tmp_path.glob("*.toml")))
+    monkeypatch.setattr("dlcore.preset.pitfalls", lambda: sorted(tmp_path.glob("faults/*.toml")))
     assert main(["presets"]) == 0
     out, errors = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == [
         "first",
         "late",
         "recipe",
+        "faulty",
     ]
     assert "first   About first." in out
     assert errors.startswith("broken.toml")
     assert main(["presets", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [(entry["name"], entry["chapter"]) for entry in listed] == [
-        ("first", 1),
-        ("late", 7),
-        ("recipe", 0),
+    assert [(entry["name"], entry["chapter"], entry["pitfall"]) for entry in listed] == [
+        ("first", 1, False),
+        ("late", 7, False),
+        ("recipe", 0, False),
+        ("faulty", 0, True),
     ]
 
 

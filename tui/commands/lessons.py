@@ -6,7 +6,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlcore.chapters import heading
 from dlcore.errors import UserError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDEST = 110
 INDENT = "  "
+PITFALLS = "pitfalls, each with one fault for dltui doctor to name"
 FULL_LINE = 95
 """A line of at least so many characters goes on in the next one; a shorter one ends its paragraph."""
 
@@ -42,25 +43,28 @@ def presets(name: str | None, *, as_json: bool) -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    """A broken one is named on stderr and the others are listed."""
+    """A broken one is named on stderr and the others are listed; those with a fault on purpose come last."""
     from dlcore import preset as module
 
     found = []
-    for path in module.shipped():
+    pitfalls = module.pitfalls()
+    for path in [*module.shipped(), *pitfalls]:
         try:
             about = module.load(path, builders=False).about
         except UserError as error:
             print(safe_text(f"{path.name}: {error}"), file=sys.stderr)
             continue
-        found.append({"name": path.stem, "path": str(path)} | about.model_dump(exclude={"try_", "try"}))
-    found.sort(key=lambda entry: (entry["chapter"] or sys.maxsize, entry["name"]))
+        entry: dict[str, Any] = {"name": path.stem, "path": str(path), "pitfall": path in pitfalls}
+        found.append(entry | about.model_dump(exclude={"try_", "try"}))
+    found.sort(key=lambda entry: (entry["pitfall"], entry["chapter"] or sys.maxsize, entry["name"]))
     if as_json:
         print_json(found)
         return
     groups: dict[str, list[Sequence[str]]] = {}
     for entry in found:
         line = safe_text(entry["summary"] or entry["title"])
-        groups.setdefault(heading(entry["chapter"]), []).append((safe_text(entry["name"]), line))
+        group = PITFALLS if entry["pitfall"] else heading(entry["chapter"])
+        groups.setdefault(group, []).append((safe_text(entry["name"]), line))
     print_groups(groups)
     if found:
         first = safe_text(found[0]["name"])
