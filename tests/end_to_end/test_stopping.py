@@ -98,7 +98,7 @@ def test_the_second_signal_ends_at_once_and_the_last_checkpoint_is_whole(
 LONG_DOWNLOAD = """
 import time
 from dlcore import assembly
-def build(preset, report):
+def build(preset, report, **options):
     report("downloading")
     time.sleep(600)
 assembly.build = build
