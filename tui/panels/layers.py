@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tui.follow import RunView
 
 _NONE = "Looks inside the network appear here, from the first step on. Press i for one now."
+_OVER = "This run is over, and nobody looked inside its network."
 _DAMAGED = "This inspection cannot be read. [ and ] go to others."
 
 
@@ -48,7 +49,7 @@ class LayersPanel(Panel):
         super().__init__(context)
         self._follower = FolderFollower(self.post_message, context.run, context.run.inspections_path, parse)
         self._names: tuple[str, ...] = ()
-        self._read_once = False
+        self._read_once = self._over = False
         self._name = ""
 
     def compose(self) -> ComposeResult:
@@ -61,7 +62,10 @@ class LayersPanel(Panel):
         return self.query_one(LayerList)
 
     def show_view(self, view: RunView) -> None:
-        """The files are all there is to show."""
+        """The files are all there is to show; without any, whether some may still come."""
+        if view.over != self._over:
+            self._over = view.over
+            self._note()
 
     @property
     def ready(self) -> bool:  # noqa: D102
@@ -80,9 +84,8 @@ class LayersPanel(Panel):
         self._names, self._name = event.names, event.name
         step, rows = event.content or (None, [])
         self.query_one(LayerList).show(rows)
-        note = self.query_one(Static)
-        note.display = not rows
-        note.update(_DAMAGED if self._name else _NONE)
+        self._note()
+        self.query_one(Static).display = not rows
         parts = [f"step {words.count(step)}"] if step is not None and rows else []
         if len(self._names) > 1:
             parts.append(f"{self._names.index(self._name) + 1}/{len(self._names)}")
@@ -90,6 +93,9 @@ class LayersPanel(Panel):
         parts += [f"▲ {troubles}"] if troubles else []
         self.frame_state = " · ".join(parts)
         self.frame_tone = "warning" if troubles else ""
+
+    def _note(self) -> None:
+        self.query_one(Static).update(_DAMAGED if self._name else _OVER if self._over else _NONE)
 
     @on(LineList.Taken)
     def action_inspector(self) -> None:
