@@ -1,4 +1,7 @@
-"""Two threads everywhere, so that timing and bitwise tests see the same machine."""
+"""Two threads everywhere, so that timing and bitwise tests see the same machine, and examples that repeat.
+
+``HYPOTHESIS_PROFILE=search pytest`` looks for new examples; what it finds becomes an ``@example``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("search", deadline=None)
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"

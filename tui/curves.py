@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 MARKERS = ("hd", "braille", "dot")
 COLOURS = ("cyan", "orange", "magenta")
 SAMPLES = ("▞▞", "⠒⠒", "••")
+LARGEST, SMALLEST = 1e300, 1e-280
+"""What plotext can put on an axis; larger values are drawn as large as that, smaller ones as 0."""
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +73,9 @@ def thin(curve: Curve, points: int) -> Curve:
 
     Means, because a loss of single batches drawn by its extremes is a band, not a curve.
     """
-    finite = np.isfinite(curve.y) & np.isfinite(curve.x) & (np.abs(curve.y) < 1e300)
+    finite = np.isfinite(curve.y) & np.isfinite(curve.x)
     x, y = np.asarray(curve.x[finite], np.float64), np.asarray(curve.y[finite], np.float64)
+    y = np.where(np.abs(y) < SMALLEST, 0.0, y.clip(-LARGEST, LARGEST))
     if len(x) <= points:
         return Curve(curve.name, x, y)
     starts = np.linspace(0, len(x), points, endpoint=False).astype(np.intp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.widgets import chart_scale
@@ -17,6 +17,7 @@ numbers = st.floats(-1e300, 1e300)
 
 @pytest.mark.parametrize("mode", MODES)
 @given(end=st.floats(0.001, 1e9), start=st.floats(0, 1))
+@example(end=0.0010000000000000002, start=0.0)
 def test_x_limits_hold_the_data(mode: Mode, start: float, end: float) -> None:
     for live in (True, False):
         limits = chart_scale.x_limits(min(start, end), end, mode, live=live)

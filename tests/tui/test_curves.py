@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,6 +19,9 @@ def curve(values: np.ndarray, name: str = "train/loss") -> Curve:
 
 @settings(deadline=None, max_examples=60)
 @given(ANY, ANY)
+@example(np.array([]), np.array([1.11253693e-308]))
+@example(np.array([]), np.array([1e300]))
+@example(np.array([-1.7e308, 1.7e308]), np.array([1e-290, 2e-290]))
 def test_any_series_gives_a_chart_of_the_size_asked_for_or_none(
     first: np.ndarray, second: np.ndarray
 ) -> None:

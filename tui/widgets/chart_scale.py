@@ -58,7 +58,8 @@ def x_limits(start: float, end: float, mode: Mode, *, live: bool) -> Limits:
         return Limits(low, low + max(1.0, 1e-9 * abs(low)))
     if not live:
         return Limits(low, end)
-    return Limits(low, low + (_clock_rung(end - low) if mode == "time" else rung(end - low)))
+    room = _clock_rung(end - low) if mode == "time" else rung(end - low)
+    return Limits(low, max(end, low + room))  # a rung may lie below by a rounding error
 
 
 def _clock_rung(seconds: float) -> float:
