@@ -38,8 +38,17 @@ def test_figures_of_a_layer() -> None:
     step, rows = parse({"step": 3200, "layers": [layer()]}, {})
     assert step == 3200
     assert rows == [
-        LayerRow("features.0", "Conv2d", "64×32×28×28", 0.5, 0.25, 0.5, 5.0, pytest.approx(0.5), "")
+        LayerRow("features.0", "Conv2d", "64×32×28×28", 0.5, 0.25, 0.5, 5.0, pytest.approx(0.5), None, "")
     ]
+
+
+def test_the_update_is_that_of_matrices_only() -> None:
+    parameters = {
+        "weight": {"weight": table(norm=3.0), "shape": [8, 4], "update": 1e-3},
+        "bias": {"weight": table(norm=4.0), "shape": [8], "update": 0.5},
+    }
+    assert one(parameters=parameters).update == 1e-3
+    assert one(parameters={"bias": parameters["bias"]}).update is None
 
 
 def test_non_finite_values_are_named_wherever_they_are() -> None:
