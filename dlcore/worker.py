@@ -114,7 +114,7 @@ class Worker:
         if training.compile:
             parts.model.compile()
         if training.channels_last:
-            parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
         self.trainer = self._make_trainer(precision)
         for note in (*parts.data.notes, *self.trainer.train.notes):
             self.recorder.event("warning", kind="data", message=safe_text(note))
