@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from dlcore.control import ControlReader
 from dlcore.run_dir import RunDir
@@ -21,7 +22,7 @@ from tests.tui.recorded import make_run, write_events
 from tui.cli import app, main
 
 ROOT = Path(__file__).parents[2]
-VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+VERBS = sorted(get_command(app).commands)
 PRESET = '[data]\nname = "digits"\n[model]\nname = "mlp"\n[training]\nepochs = 2\ndevice = "cpu"\n'
 
 

@@ -1,0 +1,1 @@
+"""What can be typed: the verbs and their options. What a verb does is in `tui.commands`."""

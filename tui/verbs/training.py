@@ -1,0 +1,62 @@
+"""Verbs that train: run, check, resume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.verbs.options import Detach, EndJson, Json, Preset, Quiet, Run, Runs, Sets, examples
+
+verbs = typer.Typer()
+
+
+@verbs.command(
+    epilog=examples("dltui run digits-cnn", "dltui run my.toml --set training.epochs=40 --name long")
+)
+def run(
+    preset: Preset,
+    sets: Sets = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the run; else date and preset.")
+    ] = None,
+    runs: Runs = None,
+    detach: Detach = False,
+    quiet: Quiet = False,
+    json: EndJson = False,
+) -> None:
+    """Train a preset and show the progress.
+
+    ctrl+c saves a checkpoint and stops; dltui resume goes on from there. Closing the terminal does not
+    stop it.
+    """
+    from tui.commands import train
+
+    raise typer.Exit(train.run(preset, sets or [], name, runs, train.Output(detach, quiet, json)))
+
+
+@verbs.command(epilog=examples("dltui check digits-cnn", "dltui check my.toml --set model.hidden=256"))
+def check(preset: Preset, sets: Sets = None, json: Json = False) -> None:
+    """Check a preset without training: shapes, parameters, memory."""
+    from tui.commands import check as command
+
+    raise typer.Exit(command.check(preset, sets or [], as_json=json))
+
+
+@verbs.command(epilog=examples("dltui resume", "dltui resume digits-cnn-2 --set training.epochs=40"))
+def resume(
+    run: Run = None,
+    sets: Sets = None,
+    runs: Runs = None,
+    detach: Detach = False,
+    quiet: Quiet = False,
+    json: EndJson = False,
+) -> None:
+    """Go on with a run from its last checkpoint.
+
+    It ends with the same weights as if it had never stopped. --set may change how long and how it trains
+    (such as training.epochs), not what is trained.
+    """
+    from tui.commands import train
+
+    raise typer.Exit(train.resume(run, sets or [], runs, train.Output(detach, quiet, json)))
