@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dlcore.doctor.findings import Change, Finding
     from tui.follow import RunView
 
-BAR = 2  # columns that the scroll bar may take
 SIGNS = {"error": ("✗", "error"), "hint": ("▲", "warning")}
 WAITING = "The doctor reads the run …"
 WELL = "✓ Nothing found so far: gradients, activations, learning rate, losses, data and speed look healthy."
@@ -90,7 +89,7 @@ class DoctorPanel(Panel):
         said = [f"✗ {errors}"] * bool(errors) + [f"▲ {hints}"] * bool(hints)
         self.frame_state = "  ".join(said) if self.findings else "✓" if self._read_once else ""
         self.frame_tone = "error" if errors else "warning" if hints else "success" if self._read_once else ""
-        page.show(lines(self.findings, self._at, self._remedy, page.width - BAR, read=self._read_once))
+        page.show(lines(self.findings, self._at, self._remedy, page.width, read=self._read_once))
 
     @property
     def change(self) -> Change | None:

@@ -41,7 +41,6 @@ EMPTY = "Nobody has looked inside yet. Looks come by themselves at the first, be
 DAMAGED = "This look cannot be read. [ and ] go to others."
 TRACK = 40
 GAP = 3
-BAR = 2  # columns that a scroll bar may take
 SIDE_BY_SIDE = 60  # columns of the view from which two steps stand beside each other
 
 
@@ -227,7 +226,7 @@ class InspectorScreen(PanelScreen):
 
     def _draw(self) -> None:
         page, frame = self.query_one("#view-page", Page), self.query_one("#view", Frame)
-        width, height = page.width - BAR, max(6, page.size.height)
+        width, height = page.width, max(6, page.size.height)
         frame.frame_title = self._title()
         frame.frame_state = " ".join(
             f"{key}" if view != self.choice.view else f"[{key}]" for view, key in VIEWS

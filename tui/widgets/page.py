@@ -15,6 +15,7 @@ from textual.strip import Strip
 from tui.widgets.gauge import TONES, Part
 
 Line = Sequence[Part | Segment]
+_BAR = 2  # columns of a scroll bar and the gap before it
 
 
 class Page(ScrollView, can_focus=True):
@@ -48,8 +49,12 @@ class Page(ScrollView, can_focus=True):
 
     @property
     def width(self) -> int:
-        """Columns there are for a line."""
-        return self.scrollable_content_region.width
+        """Columns there are for a line: beside a scroll bar, whether or not one is there now.
+
+        The lines decide whether there is a bar; did the bar decide how long they are, they would depend on
+        what was shown before.
+        """
+        return max(0, self.content_region.width - _BAR)
 
     @property
     def text(self) -> str:
