@@ -1,7 +1,7 @@
 """Trains one run: ``python -m dlcore.worker RUN_DIR``.
 
-Wires preset, data, model, task and trainer, and is the only writer of the run directory. Holds the run's
-lock for its whole life.
+Opens the preset, trains, and is the only writer of the run directory. Holds the run's lock for its whole
+life.
 """
 
 from __future__ import annotations
@@ -11,54 +11,35 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dlcore import assembly, examining, kept_code
+from dlcore import assembly, kept_code
 from dlcore.atomic import write_atomic
 from dlcore.control import ControlReader
-from dlcore.cores import waiting
-from dlcore.data.batches import Batches
 from dlcore.data.loader import loader_failure
-from dlcore.data.picking import pick, spread
-from dlcore.data.spec import Batch, Part
-from dlcore.doctor.diagnosis import diagnose
-from dlcore.doctor.record import Record
 from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
-from dlcore.exhibits import write_inspection, write_samples
 from dlcore.launch import protect_output, report_errors, report_ready
+from dlcore.onlooker import Onlooker, consult
+from dlcore.opening import open_preset
 from dlcore.preset import Preset, Training, dump, loads
 from dlcore.preset_text import read_text
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
-from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
 from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
-from dlcore.training.precision import (
-    Precision,
-    choose_device,
-    choose_precision,
-    fingerprint,
-    set_up_backends,
-)
+from dlcore.training.precision import fingerprint
 from dlcore.training.progress import restore
 from dlcore.training.recorder import Recorder
-from dlcore.training.rematerialise import rematerialise_blocks
 from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
-from dlcore.training.trainer import Trainer
 from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.weight_mapping import Loaded
 
 EPOCH_FACTS = ("epoch", "step", "metrics", "seconds", "samples_per_second", "lr", "best")
-LOOKED_AT = 64
-"""Training samples that every look inside the network goes by: the same ones, so that looks can be compared."""
 HELD = 3
 BAD_INPUT = 2
 TOLD = 50  # tensors named in the event about weights
@@ -78,7 +59,6 @@ class Worker:
             run, EventWriter(run.path / "events.jsonl"), seconds=self.preset.training.record_seconds
         )
         self.recorder.summary = {**self.before, **_facts(self.preset)}
-        self._looked_at: Batch | None = None
 
     def prepare(self) -> None:
         """Everything that can go wrong through the user's doing, before the first step.
@@ -86,77 +66,36 @@ class Worker:
         Raises:
             UserError: what to mend.
         """
-        preset, training = self.preset, self.preset.training
-        self.device, device_reason = choose_device(training.device)
-        precision, precision_reason = choose_precision(training.precision, self.device)
-        set_up_backends(training, self.device)
-        self.recorder.state(force=True, status="starting", device=str(self.device))
-        parts = assembly.build(preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before())
-        self.parts, self.spec = parts, parts.data.spec
-        self.choices = parts.choices | {
-            "device": f"{self.device} ({device_reason})",
-            "precision": f"{precision} ({precision_reason})",
-            "threads": f"{torch.get_num_threads()} ({waiting()})",
-        }
+        self.recorder.state(force=True, status="starting")
+        self.opened = opened = open_preset(
+            self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before()
+        )
+        self.parts = opened.parts
+        self.recorder.state(force=True, device=str(opened.device))
         if self.folder.all():
             for sentence in kept_code.changes(self.run):
                 self._warn(sentence)
         else:
-            kept_code.keep(self.run, preset)
-        if not len(parts.data.val):
-            raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")
-        parts.task.model.to(self.device)
-        self.weight_bytes = tensor_bytes(parts.task.model.state_dict())
+            kept_code.keep(self.run, self.preset)
+        self.weight_bytes = tensor_bytes(self.parts.task.model.state_dict())
         # Weights, their average, and up to two moments a weight in the optimizer.
-        require_space(self.run.path, (3 + (training.ema > 0)) * self.weight_bytes + 2**20)
-        if training.gradient_checkpointing:
-            rematerialise_blocks(parts.model)
-        if training.compile:
-            parts.model.compile()
-        if training.channels_last:
-            parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
-        self.trainer = self._make_trainer(precision)
-        for note in (*parts.data.notes, *self.trainer.train.notes):
+        require_space(self.run.path, (3 + (self.preset.training.ema > 0)) * self.weight_bytes + 2**20)
+        self.onlooker = Onlooker(self.run, self.recorder, opened)
+        self.trainer = opened.trainer(
+            self.recorder,
+            saver=CheckpointWriter(self.folder, self._warn),
+            control=self.control,
+            flags=self.flags,
+            looks=Looks(self.onlooker.look, self.preset.inspection),
+            remember=self._remember,
+        )
+        for note in (*self.parts.data.notes, *self.trainer.train.notes):
             self.recorder.event("warning", kind="data", message=safe_text(note))
         if self.trainer.monitor.partition("/")[0] != "val":
             raise UserError(
                 f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'."
             )
         self._write_description()
-
-    def _make_trainer(self, precision: str) -> Trainer:
-        preset, training, task = self.preset, self.preset.training, self.parts.task
-        return Trainer(
-            task,
-            self._batches(self.parts.data.train, train=True),
-            self._batches(self.parts.data.val, train=False),
-            assembly.build_optimizers(preset, task, self.parts.rates),
-            assembly.build_schedule(preset),
-            training=training,
-            checkpoint=preset.checkpoint,
-            precision=Precision(precision, self.device),
-            ema=EMA(task.model, training.ema) if training.ema else None,
-            recorder=self.recorder,
-            saver=CheckpointWriter(self.folder, self._warn),
-            control=self.control,
-            flags=self.flags,
-            looks=Looks(self._inspect, preset.inspection),
-            remember=self._remember,
-            freezing=self.parts.freezing,
-        )
-
-    def _batches(self, part: Part, *, train: bool) -> Batches:
-        training = self.preset.training
-        return Batches(
-            part,
-            training.batch_size if train else training.eval_batch_size or max(256, training.batch_size),
-            seed=training.seed,
-            device=self.device,
-            shuffle=train and training.shuffle,
-            drop_last=train and training.drop_last,
-            workers=training.workers,
-            train=train,
-        )
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -192,7 +131,7 @@ class Worker:
         parameters = sum(p.numel() for p in self.parts.task.model.parameters())
         self.recorder.event(
             "started",
-            device=str(self.device),
+            device=str(self.opened.device),
             precision=trainer.precision.name,
             parameters=parameters,
             train_samples=len(data.train),
@@ -201,8 +140,8 @@ class Worker:
             epochs=training.epochs,
             steps_per_epoch=trainer.steps_per_epoch,
             monitor=trainer.monitor,
-            choices=self.choices,
-            fingerprint=fingerprint(self.device),
+            choices=self.opened.choices,
+            fingerprint=fingerprint(self.opened.device),
         )
         self.recorder.state(force=True, status="running", parameters=parameters, epochs=training.epochs)
         if self.parts.weights is not None and not trainer.progress.step:
@@ -228,14 +167,14 @@ class Worker:
             task.model.load_state_dict(best.weights())
         metrics: dict[str, float] = {}
         if data.test is not None:
-            batches = self._batches(data.test, train=False)
+            batches = self.opened.batches(data.test, train=False)
             result = evaluate(task, batches, trainer.precision)
             batches.close()
             metrics = {f"test/{name}": float(value) for name, value in result.compute().items()}
             self.recorder.scalars(trainer.progress.step, metrics)
             self.recorder.event("test", metrics=metrics, **assembly.plain(result.details()))
         try:
-            self._write_samples()
+            self.onlooker.last_samples(trainer)
         except Exception as error:  # a training that reached its end has not failed
             traceback.print_exc()
             self._warn(f"The samples could not be written ({type(error).__name__}: {error}).")
@@ -257,7 +196,7 @@ class Worker:
         """The training failed; one line for people, the rest is in worker.log."""
         if self.preset.inspection.share:
             self.recorder.flush()
-            self._aside(self._consult)
+            consult(self.run, self.recorder)
         self.recorder.event("failed", error=safe_text(message), exit=1)
         self.recorder.state(force=True, status="failed", error=safe_text(message))
 
@@ -284,53 +223,6 @@ class Worker:
             trainer.val.close()
         self.recorder.close()
 
-    def _write_samples(self) -> None:
-        """A few samples of the test (or validation) part with the model's answers."""
-        batches = self._batches(self.parts.data.test or self.parts.data.val, train=False)
-        write_samples(self.run, self.trainer, self._few(batches))
-        batches.close()
-
-    def _inspect(self, trainer: Trainer, why: str) -> str:
-        """What the network is like now: its layers, and where somebody wants them its answers."""
-        if why in ("asked", "interval"):
-            write_samples(self.run, trainer, self._few(trainer.val))
-        if self._looked_at is None:
-            part = self.parts.data.train
-            count = min(LOOKED_AT, max(2, self.preset.training.batch_size))
-            self._looked_at = pick(part, spread(len(part), count), self.device)
-        if why == "first":
-            self._aside(lambda: self._examine(self._looked_at))
-        path = write_inspection(self.run, trainer, self._looked_at, why)
-        if why != "first":
-            self._aside(self._consult)
-        return path
-
-    def _examine(self, batch: Batch | None) -> None:
-        """What the doctor wants to know from before the training."""
-        if batch is not None:
-            self.run.update_json("run.json", {"examination": examining.quick(self.parts, batch)})
-
-    def _consult(self) -> None:
-        """What the doctor finds now and has not told before, as events."""
-        record = Record.read(self.run)
-        told = {(event.get("rule"), event.get("layer")) for event in record.of_kind("finding")}
-        for finding in diagnose(record):
-            if (finding.rule, finding.layer) not in told:
-                self.recorder.event("finding", **finding.to_dict())
-
-    def _aside(self, work: Callable[[], None]) -> None:
-        """Work beside the training, which no mistake in it may end."""
-        try:
-            work()
-        except Exception as error:
-            traceback.print_exc()
-            self.recorder.event(
-                "warning", kind="doctor", message=safe_text(f"{type(error).__name__}: {error}")
-            )
-
-    def _few(self, batches: Batches) -> Batch:
-        return Batch(*(tensor[: self.preset.inspection.samples] for tensor in next(iter(batches.epoch(0)))))
-
     def _loaded_before(self) -> Loaded | None:
         """What was loaded when this run began, provided that a checkpoint holds what became of it."""
         if not isinstance(self.about.get("weights"), dict) or self.folder.newest() is None:
@@ -343,9 +235,9 @@ class Worker:
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""
         facts = {
-            "spec": self.spec.to_dict(),
-            "fingerprint": fingerprint(self.device),
-            "choices": self.choices,
+            "spec": self.parts.data.spec.to_dict(),
+            "fingerprint": fingerprint(self.opened.device),
+            "choices": self.opened.choices,
             "weights": None if self.parts.weights is None else self.parts.weights.to_dict(),
         }
         try:

@@ -22,6 +22,8 @@ WIRING = {
     "examining",
     "exhibits",
     "inspecting",
+    "onlooker",
+    "opening",
     "torchvision_compat",
     "trained",
     "worker",
