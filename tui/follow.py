@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.25  # seconds between looks while something may change
 RESTING = 1.0  # and once a run is over: it may be resumed
-COST_SHARE = 20  # a look that took t is followed by at least 20 t of rest: 5 % of a core at most
+COST_SHARE = 20  # a look that cost t is followed by at least 20 t of rest: 5 % of a core at most
+LONGEST = 4.0  # but nobody waits longer than this for news
 
 
 class Curve(NamedTuple):
@@ -65,6 +66,17 @@ class RunView:
     status: str = "starting"
     over: bool = False
     curves: Mapping[str, Curve] = field(default_factory=dict)
+
+
+def pause(rest: float, cost: float) -> float:
+    """Seconds between looks.
+
+    Args:
+        rest: seconds that the follower asks for; 0 while there is more to do now.
+        cost: seconds of a core that the last look took. Not those it waited for one: on a busy machine news
+            would come later and later.
+    """
+    return max(rest, min(LONGEST, COST_SHARE * cost)) if rest > 0 else 0.0
 
 
 class Follower:
@@ -116,8 +128,9 @@ class Follower:
         return INTERVAL
 
     def _keep_looking(self, generation: int) -> None:
+        first = True  # loads libraries, which is no reason to rest
         while generation == self._generation:
-            began = time.monotonic()
+            began = time.thread_time()
             with self._looking:
                 try:
                     message = self.look()
@@ -126,9 +139,8 @@ class Follower:
             if message is not None and generation == self._generation:
                 self._post(message)
             rest = self.rest()
-            if rest > 0:
-                rest = max(rest, COST_SHARE * (time.monotonic() - began))
-            self._wake.wait(rest)
+            self._wake.wait(rest if first else pause(rest, time.thread_time() - began))
+            first = False
             if generation == self._generation:
                 self._wake.clear()
 

@@ -12,7 +12,7 @@ import pytest
 from dlcore.run_dir import RunDir
 from dlcore.series import SeriesWriter
 from tests.tui.recorded import make_run, write_events
-from tui.follow import Follower, RunFollower
+from tui.follow import LONGEST, Follower, RunFollower, pause
 from tui.messages import RunChanged
 
 
@@ -107,6 +107,13 @@ class Scripted(Follower):
 
     def rest(self) -> float:
         return 0.0
+
+
+def test_a_costly_look_is_followed_by_rest_but_news_are_never_far() -> None:
+    assert pause(0.25, 0.001) == 0.25
+    assert pause(0.25, 0.05) == pytest.approx(1.0)
+    assert pause(0.25, 60.0) == LONGEST
+    assert pause(0.0, 60.0) == 0.0, "more to do now"
 
 
 def test_a_failing_look_does_not_end_the_thread(tmp_path: Path) -> None:
