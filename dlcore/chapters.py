@@ -1,4 +1,4 @@
-"""The learning path's chapters; `[about] chapter` of a preset says which one it is in."""
+"""The learning path: `[about] chapter` of a preset says which chapter it is in, `lesson` its place there."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ TITLES = {
     11: "Networks that draw",
     12: "Learning by trial",
 }
+
+OFF_THE_PATH = 1_000
+"""Sorts behind every chapter and every lesson."""
+
+
+def place(chapter: int, lesson: int, name: str) -> tuple[int, int, str]:
+    """To sort presets by as they are to be learned from; those that say no place come last, by name."""
+    return chapter or OFF_THE_PATH, lesson or OFF_THE_PATH, name
 
 
 def heading(chapter: int) -> str:

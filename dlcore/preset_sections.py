@@ -51,7 +51,8 @@ class About(Section):
     Attributes:
         title: as listed.
         summary: one sentence.
-        chapter: place on the learning path; 0 is not on it.
+        chapter: of the learning path; 0 is not on it.
+        lesson: place in the chapter, from 1; 0 is behind all that have one.
         teaches: what there is to learn from it.
         try_: changes to make and compare; ``try`` in TOML.
     """
@@ -59,6 +60,7 @@ class About(Section):
     title: str = ""
     summary: str = ""
     chapter: CountOrZero = 0
+    lesson: CountOrZero = 0
     teaches: str = ""
     try_: tuple[Suggestion, ...] = Field(default=(), alias="try")
 

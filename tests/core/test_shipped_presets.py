@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcore import preset as presets
+from dlcore.chapters import TITLES
 from dlcore.data.spec import DataSpec
 from dlcore.registry import MODELS
 from tests.core.preset_runs import train
@@ -37,6 +38,17 @@ each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.ste
 
 def test_presets_are_shipped() -> None:
     assert len(PRESETS) >= 15
+
+
+def test_each_chapter_has_its_lessons_in_an_order() -> None:
+    chapters: dict[int, list[int]] = {}
+    for path in PRESETS:
+        about = presets.load(path, builders=False).about
+        chapters.setdefault(about.chapter, []).append(about.lesson)
+
+    assert set(chapters) == set(TITLES)
+    for chapter, lessons in chapters.items():
+        assert sorted(lessons) == list(range(1, len(lessons) + 1)), f"chapter {chapter}"
 
 
 @each_preset

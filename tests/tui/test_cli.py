@@ -286,17 +286,18 @@ def test_follow_watches_to_the_end(runs: Path) -> None:
 def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    about = '[about]\ntitle = "{0}"\nsummary = "About {0}."\nchapter = {1}\n[[about.try]]\nsay = "More."\n'
+    about = '[about]\ntitle = "{0}"\nsummary = "About {0}."\nchapter = {1}\n{2}[[about.try]]\nsay = "More."\n'
     files = {
-        "late": about.format("late", 7),
-        "first": about.format("first", 1),
+        "again": about.format("again", 7, "lesson = 2\n"),
+        "late": about.format("late", 7, "lesson = 1\n"),
+        "first": about.format("first", 1, ""),
         "recipe": "",
         "broken": "[about\n",
     }
     for name, text in files.items():
         (tmp_path / f"{name}.toml").write_text(text + PRESET)
     (tmp_path / "faults").mkdir()
-    (tmp_path / "faults" / "faulty.toml").write_text(about.format("faulty", 0) + PRESET)
+    (tmp_path / "faults" / "faulty.toml").write_text(about.format("faulty", 0, "") + PRESET)
     monkeypatch.setattr("dlcore.preset.shipped", lambda: sorted(tmp_path.glob("*.toml")))
     monkeypatch.setattr("dlcore.preset.pitfalls", lambda: sorted(tmp_path.glob("faults/*.toml")))
     assert main(["presets"]) == 0
@@ -304,6 +305,7 @@ def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
     assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == [
         "first",
         "late",
+        "again",
         "recipe",
         "faulty",
     ]
@@ -314,6 +316,7 @@ def test_presets_go_by_chapter_and_a_broken_one_hides_no_other(
     assert [(entry["name"], entry["chapter"], entry["pitfall"]) for entry in listed] == [
         ("first", 1, False),
         ("late", 7, False),
+        ("again", 7, False),
         ("recipe", 0, False),
         ("faulty", 0, True),
     ]

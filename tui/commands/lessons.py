@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlcore.chapters import heading
+from dlcore.chapters import heading, place
 from dlcore.errors import UserError
 from dlcore.text_safety import safe_text
 from tui.commands.catalogue import print_groups
@@ -56,7 +56,9 @@ def _list(*, as_json: bool) -> None:
             continue
         entry: dict[str, Any] = {"name": path.stem, "path": str(path), "pitfall": path in pitfalls}
         found.append(entry | about.model_dump(exclude={"try_", "try"}))
-    found.sort(key=lambda entry: (entry["pitfall"], entry["chapter"] or sys.maxsize, entry["name"]))
+    found.sort(
+        key=lambda entry: (entry["pitfall"], *place(entry["chapter"], entry["lesson"], entry["name"]))
+    )
     if as_json:
         print_json(found)
         return

@@ -17,12 +17,14 @@ class Offer(NamedTuple):
     name: str
     title: str
     chapter: int
+    lesson: int = 0
 
 
 def offers() -> list[Offer]:
-    """All shipped presets, by chapter, recipes last, without broken ones; reads files, so for a thread."""
+    """All shipped presets, in the order of the path, recipes last, without broken ones; reads files, so for a thread."""
     import tomllib
 
+    from dlcore.chapters import place
     from dlcore.errors import UserError
     from dlcore.preset import shipped
     from dlcore.preset_text import read_text
@@ -35,10 +37,11 @@ def offers() -> list[Offer]:
         except (UserError, ValueError, RecursionError):
             continue
         about = about if isinstance(about, dict) else {}
-        chapter = about.get("chapter")
+        numbers = (about.get(key) for key in ("chapter", "lesson"))
+        chapter, lesson = (number if type(number) is int else 0 for number in numbers)
         title = safe_text(about.get("summary") or about.get("title") or "", limit=200)
-        found.append(Offer(safe_text(path.stem, limit=80), title, chapter if type(chapter) is int else 0))
-    return sorted(found, key=lambda offer: (offer.chapter or 1_000, offer.name))
+        found.append(Offer(safe_text(path.stem, limit=80), title, chapter, lesson))
+    return sorted(found, key=lambda offer: place(offer.chapter, offer.lesson, offer.name))
 
 
 class PresetList(LineList):
