@@ -8,7 +8,7 @@ window looks back on may lie in an earlier part, as it would when forecasting.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -28,6 +28,7 @@ from dlcore.fields import Count, CountOrZero, Fraction
 from dlcore.registry import DATA
 
 Numbers = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _DATE = re.compile(r"\d{4}-\d\d")
 
@@ -80,7 +81,7 @@ def series(
     table = read_table(file, encoding=encoding, delimiter=delimiter, header=header)
     places = [find_column(table, target, "target")]
     places += [find_column(table, column, "also") for column in also]
-    backwards, notes = _order(table, time, file)
+    backwards, notes = is_backwards(table, time, file)
     columns = []
     for place in dict.fromkeys(places):
         numbers, filled = read_values(table, place, decimal, backwards, file)
@@ -154,7 +155,7 @@ def read_values(
     if wrong is not None:
         raise UserError(
             f"column {name!r} of {path} holds {cells[wrong]!r} in line {table.lines[wrong]:,}, which is no number: "
-            "mend that line, or choose another column as data.target"
+            "mend that line, or name another column"
         )
     lines = table.lines
     if backwards:
@@ -171,7 +172,7 @@ def read_values(
     return numbers[last_known], note
 
 
-def _order(table: TextTable, time: str | int, path: Path) -> tuple[bool, list[str]]:
+def is_backwards(table: TextTable, time: str | int, path: Path) -> tuple[bool, list[str]]:
     """Whether the file has the newest row first, with a note about it."""
     if time == "auto":
         dated = (place for place, cells in enumerate(table.columns) if all(map(_DATE.match, cells)))
@@ -193,6 +194,21 @@ def _order(table: TextTable, time: str | int, path: Path) -> tuple[bool, list[st
         f"{path} is not in order: {cells[row + 1]!r} in line {table.lines[row + 1]:,} comes after {cells[row]!r}; "
         "sort the rows by time, one row a moment"
     )
+
+
+def standardised(preprocessing: Mapping[str, Any], values: Numbers) -> Floats:
+    """Rows of a series from outside as the model sees them, (rows, features).
+
+    Raises:
+        UserError: a number has no logarithm, though the training took it.
+    """
+    if preprocessing["log"]:
+        if values[:, 0].min() <= 0:
+            name = preprocessing["columns"][0]
+            raise UserError(f"{name!r} has values of 0 or below, and the training took their logarithm")
+        values = np.column_stack([np.log(values[:, 0]), values[:, 1:]])
+    mean, std = (np.array(preprocessing[key]) for key in ("mean", "std"))
+    return ((values - mean) / std).astype(np.float32)
 
 
 def _logarithm(values: Numbers, name: str, path: Path) -> Numbers:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dlcore.deploy.curves import charts
 from dlcore.deploy.exporting import Checked, format_of
 from dlcore.preset import dump
 from dlcore.text_safety import safe_text
 from dlcore.trained import Trained
+from dlcore.training.around import core_of
 
 MOST_CHARTS = 2
 MOST_TENSORS = 200
@@ -85,7 +87,7 @@ def card(trained: Trained, checked: Checked, to: str, pictures: dict[str, str]) 
 
 def example_inputs(trained: Trained) -> list[str]:
     """Python that makes one example of each argument."""
-    _, inputs = trained.task.exported(torch.zeros((2, *trained.spec.input_shape), dtype=_dtype(trained)))
+    _, inputs = trained.task.exported(_zeros(trained))
     made = []
     for tensor in inputs:
         shape = ", ".join(map(str, (1, *tensor.shape[1:])))
@@ -97,8 +99,9 @@ def example_inputs(trained: Trained) -> list[str]:
     return made
 
 
-def _dtype(trained: Trained) -> torch.dtype:
-    return torch.int64 if trained.spec.input == "tokens" else torch.float32
+def _zeros(trained: Trained) -> Tensor:
+    dtype = torch.int64 if trained.spec.input == "tokens" else torch.float32
+    return torch.zeros((2, *trained.spec.input_shape), dtype=dtype)
 
 
 def _check(checked: Checked) -> str:
@@ -112,14 +115,15 @@ def _check(checked: Checked) -> str:
 def _io(trained: Trained) -> str:
     spec = trained.spec
     kind = spec.preprocessing.get("kind", "none")
+    shape = ", ".join(map(str, spec.input_shape))
+    goes_in, comes_out = trained.task.exported_told()
     rows = [
-        (
-            "input",
-            f"{spec.input} of shape (batch, {', '.join(map(str, spec.input_shape))}), {spec.input_dtype}",
-        ),
+        ("input", goes_in or f"{spec.input} of shape (batch, {shape}), {spec.input_dtype}"),
         ("preprocessing", f"{kind}, see below; the file expects inputs that went through it"),
-        ("output", _output(trained)),
+        ("output", comes_out or _output(trained)),
     ]
+    if goes_in:
+        del rows[1]
     if spec.class_names:
         names = ", ".join(_md(name) for name in spec.class_names[:MOST_NAMES])
         rows.append(("classes", names + (", …" if len(spec.class_names) > MOST_NAMES else "")))
@@ -128,10 +132,11 @@ def _io(trained: Trained) -> str:
 
 def _output(trained: Trained) -> str:
     spec = trained.spec
-    if spec.target == "number":
-        scale = ", ".join(f"{value:.6g}" for value in spec.target_scale)
-        offset = ", ".join(f"{value:.6g}" for value in spec.target_offset)
-        return f"numbers on a standard scale: multiply by {scale or '1'}, then add {offset or '0'}"
+    units = trained.task.answer_units()
+    if units:
+        scale, offset = (", ".join(f"{value:.6g}" for value in units[key]) for key in ("scale", "offset"))
+        then = "; then take the exponential" if units["log"] else ""
+        return f"numbers on a standard scale: multiply by {scale}, then add {offset}{then}"
     return {
         "class": "logits (batch, classes); softmax makes them probabilities",
         "binary": "a logit (batch, 1); sigmoid makes it the probability of the second class",
@@ -160,7 +165,8 @@ def _data(trained: Trained) -> str:
 
 
 def _tensors(trained: Trained) -> str:
-    state = trained.task.model.state_dict()
+    network, _ = trained.task.exported(_zeros(trained))
+    state = core_of(network).state_dict()
     rows = [
         (f"`{_md(name)}`", "×".join(map(str, value.shape)) or "1", str(value.dtype).removeprefix("torch."))
         for name, value in list(state.items())[:MOST_TENSORS]

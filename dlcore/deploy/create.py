@@ -1,4 +1,4 @@
-"""What a network makes out of nothing or a beginning: pictures from noise, texts from a prompt."""
+"""What a network makes out of nothing or a beginning: pictures from noise, texts from a prompt, episodes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dlcore.data.seeding import derived_seed
 from dlcore.deploy.inputs import Unreadable
 from dlcore.deploy.predict import Answer
 from dlcore.errors import UserError
@@ -45,6 +46,33 @@ def draw(trained: Trained, count: int, folder: Path, *, seed: int) -> list[Path]
     except OSError as error:
         raise UserError(f"cannot write in {safe_text(folder)}: {error.strerror or error}") from error
     return [*paths, sheet]
+
+
+def play(trained: Trained, count: int, *, seed: int, framed: bool) -> list[dict[str, Any]]:
+    """New episodes of a policy's environment; see `Task.episodes`.
+
+    Raises:
+        UserError: the task plays nothing, or the environment cannot be made here.
+    """
+    seeds = [derived_seed("episode", "played", seed, at) % 2**31 for at in range(count)]
+    with torch.no_grad(), evaluation_mode(trained.task.model):
+        return trained.task.episodes(seeds, framed=framed)
+
+
+def save_episodes(episodes: Sequence[dict[str, Any]], folder: Path) -> None:
+    """The frames of each episode as a text file, in place of the frames themselves.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for at, episode in enumerate(episodes):
+            path = folder / f"episode-{at:04d}.txt"
+            path.write_text("\n\n".join(episode.pop("frames")) + "\n", "utf-8")
+            episode["file"] = str(path)
+    except OSError as error:
+        raise UserError(f"cannot write in {safe_text(folder)}: {error.strerror or error}") from error
 
 
 def save_answers(answers: Sequence[tuple[str, dict[str, Any]]], folder: Path) -> None:
@@ -96,7 +124,7 @@ def write(
     top_k: int,
     seed: int,
 ) -> Iterator[Answer | Unreadable]:
-    """Each prompt with what the model goes on with; ``-`` reads one from standard input.
+    """Each prompt with what the model goes on with, or with its gaps filled; ``-`` reads one from standard input.
 
     Raises:
         UserError: the task writes nothing.
@@ -107,6 +135,10 @@ def write(
             text = sys.stdin.buffer.read(MOST_PROMPT_BYTES).decode("utf-8", "replace")
         with torch.no_grad(), evaluation_mode(trained.task.model):
             try:
+                filled = trained.task.fill(text)
+                if filled is not None:
+                    yield Answer(prompt, filled)
+                    continue
                 written = trained.task.write(
                     text, max_tokens=max_tokens, temperature=temperature, top_k=top_k, seed=seed
                 )

@@ -94,7 +94,7 @@ def describe(trained: Trained) -> tuple[Subject, bool]:
         "run": trained.run.name, "checkpoint": trained.checkpoint.path.name, "model": trained.preset.model.name,
         "input": spec.input, "input_shape": list(spec.input_shape), "input_dtype": spec.input_dtype,
         "target": spec.target, "class_names": list(spec.class_names), "target_names": list(spec.target_names),
-        "target_offset": list(spec.target_offset), "target_scale": list(spec.target_scale),
+        "answer_units": trained.task.answer_units(),
         "preprocessing": spec.preprocessing,
     }  # fmt: skip
     subject = Subject(network.eval(), inputs, facts, trained.run.path, str(trained.step))

@@ -7,11 +7,8 @@ request, samples in it, requests that wait, seconds until an answer. Nothing is 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import hmac
-import io
 import json
 import math
 from collections.abc import Callable
@@ -24,14 +21,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from torch import Tensor
 
-from dlcore.data.pictures import PictureSize, UnreadablePictureError, read_picture_bytes
-from dlcore.data.preprocess import preprocess
+from dlcore.data.pictures import UnreadablePictureError
 from dlcore.deploy.predict import ask
+from dlcore.deploy.serving_inputs import decoder_of, example_of
 from dlcore.errors import UserError
 from dlcore.trained import Trained
-from dlcore.vocabulary import from_plain
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -74,7 +69,7 @@ class Service:
         self, trained: Trained, limits: Limits, *, token: str = "", hosts: tuple[str, ...] = LOOPBACK
     ) -> None:
         self.trained, self.limits, self.token, self.hosts = trained, limits, token, hosts
-        self._decode = _decoder(trained)
+        self._decode = decoder_of(trained)
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -96,7 +91,7 @@ class Service:
                 "run": self.trained.run.name, "epoch": self.trained.epoch, "step": self.trained.step,
                 "model": self.trained.preset.model.name, "input": spec.input,
                 "input_shape": list(spec.input_shape), "target": spec.target,
-                "class_names": list(spec.class_names), "example": _example(self.trained),
+                "class_names": list(spec.class_names), "example": example_of(self.trained),
                 "limits": {"bytes": self.limits.bytes, "samples": self.limits.samples},
             },
         )  # fmt: skip
@@ -191,104 +186,6 @@ def _strict(value: Any) -> Any:
     if isinstance(value, list):
         return [_strict(item) for item in value]
     return value
-
-
-def _decoder(trained: Trained) -> Callable[[Any], Tensor]:
-    """What makes a model input of one value of JSON, by the kind of preprocessing.
-
-    Raises:
-        UserError: such inputs cannot be sent.
-    """
-    facts = trained.spec.preprocessing
-    makers: dict[str, Callable[[Trained], Callable[[Any], Tensor]]] = {
-        "image": _pictures, "table": _rows, "standardise": _numbers, "text": _texts,
-    }  # fmt: skip
-    kind = str(facts.get("kind", "none"))
-    if kind not in makers:
-        raise UserError(
-            f"a run whose preprocessing is '{kind}' cannot be served (known: {', '.join(makers)})"
-        )
-    return makers[kind](trained)
-
-
-def _pictures(trained: Trained) -> Callable[[Any], Tensor]:
-    facts = trained.spec.preprocessing
-    size = PictureSize.of(facts)
-
-    def decode(value: Any) -> Tensor:
-        if not isinstance(value, str):
-            raise ValueError("must be a picture file in base64")
-        try:
-            file = base64.b64decode(value, validate=True)
-        except binascii.Error:
-            raise ValueError("must be a picture file in base64") from None
-        pixels = read_picture_bytes(io.BytesIO(file), size).float() * (float(facts["scale"]) / 255)
-        return preprocess(facts, pixels[None])[0]
-
-    return decode
-
-
-def _rows(trained: Trained) -> Callable[[Any], Tensor]:
-    facts = trained.spec.preprocessing
-
-    def decode(value: Any) -> Tensor:
-        if not isinstance(value, dict):
-            raise ValueError("must be an object with a value for each column")
-        if any(isinstance(cell, dict | list) for cell in value.values()):
-            raise ValueError("values must be texts or numbers")
-        return preprocess(facts, [value])[0]
-
-    return decode
-
-
-def _numbers(trained: Trained) -> Callable[[Any], Tensor]:
-    spec = trained.spec
-    (count,) = spec.input_shape
-
-    def decode(value: Any) -> Tensor:
-        if isinstance(value, dict):
-            missing = [name for name in spec.feature_names if name not in value]
-            if missing:
-                raise ValueError(f"lacks {', '.join(missing[:5])}")
-            value = [value[name] for name in spec.feature_names]
-        good = isinstance(value, list) and len(value) == count
-        if not good or not all(type(each) in (int, float) and math.isfinite(each) for each in value):
-            raise ValueError(f"must be {count} numbers")
-        return preprocess(spec.preprocessing, [value])[0]
-
-    return decode
-
-
-def _texts(trained: Trained) -> Callable[[Any], Tensor]:
-    spec = trained.spec
-    tokenizer = from_plain(spec.preprocessing["tokenizer"])
-
-    def decode(value: Any) -> Tensor:
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError("must be a text")
-        ids = tokenizer.encode(value)[: spec.input_shape[0]]
-        inputs = torch.full(spec.input_shape, spec.pad_id or 0, dtype=torch.int64)
-        inputs[: len(ids)] = torch.tensor(ids)
-        return inputs
-
-    return decode
-
-
-def _example(trained: Trained) -> Any:
-    """A body that would be answered, to start from."""
-    facts = trained.spec.preprocessing
-    kind = facts.get("kind")
-    if kind == "image":
-        return {"input": "<a picture file in base64>"}
-    if kind == "table":
-        cells = {
-            column["name"]: column["median"] if column["type"] == "number" else column["values"][0]
-            for column in facts["columns"]
-        }
-        return {"input": cells}
-    if kind == "standardise":
-        return {"input": [round(value, 4) for value in facts["mean"]]}
-    return {"input": "some text"}
 
 
 def run(service: Service, host: str, port: int, ready: Callable[[str], None]) -> None:

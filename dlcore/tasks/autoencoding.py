@@ -51,6 +51,10 @@ class Autoencoding(Task):
             {"prediction": error, "picture": pixels} for error, pixels in zip(errors, pictures, strict=True)
         ]
 
+    def exported_told(self) -> tuple[str, str]:
+        """The same picture."""
+        return "", "the picture drawn again, as preprocessed as the input"
+
     def report(self) -> Report:
         """The images that are drawn worst."""
         return WorstDrawn(self.brightness)

@@ -36,6 +36,7 @@ class CausalLM(Task):
 
     monitor = "val/loss"
     monitor_mode = "min"
+    prompted = True
 
     def __init__(
         self,

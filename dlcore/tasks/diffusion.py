@@ -69,6 +69,15 @@ class Diffusion(Task):
         noise = fixed_noise(*clean.shape, device=clean.device)
         return self.model, (self.schedule.noisy(clean, time, noise), time)
 
+    def exported_told(self) -> tuple[str, str]:
+        """A noisy picture and its step in, the noise out."""
+        shape = ", ".join(map(str, self.spec.input_shape))
+        return (
+            f"noisy pictures of shape (batch, {shape}), float32, brightness from -1 to 1; and their steps, (batch,), "
+            f"int64, from 0 to {self.schedule.steps - 1}",
+            "the noise in each picture, of the same shape",
+        )
+
     def create(self, count: int, *, seed: int) -> Tensor:
         """Images out of noise, (count, channels, height, width) in 0..1."""
         device = next(self.model.parameters()).device

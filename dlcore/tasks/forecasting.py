@@ -11,8 +11,11 @@ from dlcore.data.spec import Batch, DataSpec
 from dlcore.errors import UserError
 from dlcore.registry import TASKS
 from dlcore.tasks.forecast_plot import plot
+from dlcore.tasks.forecast_report import ForecastReport
 from dlcore.tasks.regression import LOSSES
 from dlcore.tasks.sums import Means
+from dlcore.training.around import Around
+from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
 
@@ -52,11 +55,7 @@ class Forecasting(Task):
         """Mean loss of the standardised values, (), and forecasts (batch, horizon) in the series' units."""
         inputs = batch.inputs  # (batch, window, features), the series itself the first feature
         last = inputs[:, -1:, 0]  # (batch, 1)
-        if self.relative:
-            change = (inputs[:, :, :1] - last[:, :, None], inputs[:, :, 1:])
-            standardised = self.model(torch.cat(change, dim=2)) + last
-        else:
-            standardised = self.model(inputs)
+        standardised = self._forecast(inputs)
         loss = self._loss(standardised, self._standardised(batch.targets).to(standardised.dtype))
         outputs = {"forecast": self._in_units(standardised.detach()), "last": self._in_units(last)}
         if self.season:
@@ -64,6 +63,11 @@ class Forecasting(Task):
             rows = [start + step % self.season for step in range(self.horizon)]
             outputs["season"] = self._in_units(inputs[:, rows, 0])
         return loss, outputs
+
+    def _forecast(self, inputs: Tensor) -> Tensor:
+        """Standardised forecasts, (batch, horizon)."""
+        answer: Tensor = relative_forecast(self.model, inputs) if self.relative else self.model(inputs)
+        return answer
 
     def _standardised(self, values: Tensor) -> Tensor:
         return ((values.log() if self.log else values) - self.mean) / self.std
@@ -75,6 +79,30 @@ class Forecasting(Task):
     def metrics(self) -> Metrics:
         """Loss, MAE, RMSE, those of the forecasts that need no learning, and the skill against them."""
         return ForecastErrors()
+
+    def report(self) -> Report:
+        """Errors of each step ahead, their spread, and the largest."""
+        return ForecastReport(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the steps ahead."""
+        return list(self.spec.target_names) or [f"+{step}" for step in range(1, self.horizon + 1)]
+
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The values that follow each window, in the series' units; by step where there are several."""
+        rows = self._in_units(self._forecast(inputs)).tolist()
+        if self.horizon == 1:
+            return [{"prediction": row[0]} for row in rows]
+        return [{"prediction": dict(zip(self.names, row, strict=True))} for row in rows]
+
+    def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The network with the window made relative before it and the level added after it."""
+        return RelativeForecaster(self.model) if self.relative else self.model, (inputs,)
+
+    def answer_units(self) -> dict[str, Any]:
+        """Every step ahead has the series' own scale."""
+        return {"scale": [self.std] * self.horizon, "offset": [self.mean] * self.horizon, "log": self.log}
 
     def samples(self, batch: Batch, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:
         """True and forecast values; over several steps as a small plot behind the past."""
@@ -89,6 +117,22 @@ class Forecasting(Task):
             {"index": int(index), "text": plot(before.tolist(), truth.tolist(), forecast.tolist())}
             for index, before, truth, forecast in rows
         ]
+
+
+def relative_forecast(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Forecasts of a model that is shown changes against the last value, and answers with such: (batch, horizon)."""
+    last = inputs[:, -1:, 0]  # (batch, 1)
+    change = (inputs[:, :, :1] - last[:, :, None], inputs[:, :, 1:])
+    forecast: Tensor = model(torch.cat(change, dim=2)) + last
+    return forecast
+
+
+class RelativeForecaster(Around):
+    """Standardised windows (batch, window, features) to standardised forecasts (batch, horizon)."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The same as in the training."""
+        return relative_forecast(self.core, inputs)
 
 
 class ForecastErrors(Means):

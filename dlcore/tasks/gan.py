@@ -99,6 +99,13 @@ class Adversarial(Task):
         """The generator, which is called with noise, (batch, latent)."""
         return self.generator, (fixed_noise(len(inputs), self.latent, device=inputs.device),)
 
+    def exported_told(self) -> tuple[str, str]:
+        """Noise in, pictures out."""
+        return (
+            f"noise of shape (batch, {self.latent}), float32, standard normal: any draws another picture",
+            "pictures as the network sees them: undo the preprocessing to look at them",
+        )
+
     def create(self, count: int, *, seed: int) -> Tensor:
         """Images of new noise, (count, channels, height, width) in 0..1."""
         noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))

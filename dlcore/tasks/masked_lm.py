@@ -8,6 +8,7 @@ under a hidden position never reaches the model.
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -30,6 +31,9 @@ HIDE, SWAP = 0.8, 0.1
 """Shares of the chosen positions that are hidden and that get a random token; the rest stays."""
 
 SHOWN_GUESSES = 3
+MOST_GUESSES = 10  # for each hidden token, where somebody asks
+HIDDEN_HERE = re.compile(r"▢|\[MASK\]")
+"""What stands for a hidden token in a text that is asked about."""
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
@@ -67,6 +71,7 @@ class MaskedLM(Task):
 
     monitor = "val/loss"
     monitor_mode = "min"
+    prompted = True
 
     def __init__(self, model: nn.Module, spec: DataSpec, *, rate: Rate = 0.15) -> None:
         super().__init__(model, spec)
@@ -94,6 +99,37 @@ class MaskedLM(Task):
         """Loss, perplexity and accuracy over the tokens asked about."""
         return MaskedMetrics()
 
+    def fill(self, text: str) -> dict[str, Any]:
+        """The text with the likeliest token for each ``[MASK]`` in it."""
+        tokenizer = from_plain(self.spec.preprocessing["tokenizer"])
+        first, *rest = map(tokenizer.encode, HIDDEN_HERE.split(text))
+        if not rest:
+            raise ValueError("hides nothing: write [MASK] where a token is to be guessed")
+        ids = first + [token for piece in rest for token in (self.mask_id, *piece)]
+        (longest,) = self.spec.input_shape
+        if len(ids) > longest:
+            raise ValueError(f"has {len(ids)} tokens, and the model reads {longest} at once")
+        at = [place for place, token in enumerate(ids) if token == self.mask_id]
+        device = next(self.model.parameters()).device
+        logits = self.model(torch.tensor([ids], device=device), torch.tensor([at], device=device))[0]
+        likely = logits.float().softmax(dim=-1).topk(min(MOST_GUESSES, logits.shape[-1]), dim=-1)
+        guesses = [
+            {tokenizer.decode([token]): share for token, share in zip(tokens, shares, strict=True)}
+            for tokens, shares in zip(likely.indices.tolist(), likely.values.tolist(), strict=True)
+        ]
+        for place, tokens in zip(at, likely.indices.tolist(), strict=True):
+            ids[place] = tokens[0]
+        lines = [_listed(each) for each in guesses]
+        return {
+            "prediction": tokenizer.decode(ids),
+            "guesses": guesses,
+            "text": "\n".join([tokenizer.decode(ids), *lines]),
+        }
+
+    def exported_told(self) -> tuple[str, str]:
+        """A guess at each token."""
+        return "", f"logits (batch, time, vocabulary) of the token at each place; {self.mask_id} hides one"
+
     def report(self) -> Report:
         """The hidden tokens that cost most."""
         return HiddenTokenReport(from_plain(self.spec.preprocessing["tokenizer"]), by_position=False)
@@ -111,10 +147,14 @@ class MaskedLM(Task):
                     guesses = zip(
                         likely.indices[row, k].tolist(), likely.values[row, k].tolist(), strict=True
                     )
-                    said = ", ".join(f"{tokenizer.decode([token])!r} {share:.0%}" for token, share in guesses)
+                    said = _listed({tokenizer.decode([token]): share for token, share in guesses})
                     lines.append(f"{tokenizer.decode([was])!r}: {said}")
             rows.append({"index": index, "caption": "hidden ▢, and the guesses", "text": "\n".join(lines)})
         return rows
+
+
+def _listed(guesses: dict[str, float]) -> str:
+    return ", ".join(f"{token!r} {share:.0%}" for token, share in list(guesses.items())[:SHOWN_GUESSES])
 
 
 def hide(

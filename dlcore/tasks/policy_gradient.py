@@ -8,6 +8,7 @@ arXiv:1707.06347).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -28,6 +29,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 REPLAYED = 3
 """Episodes of the samples that are shown frame by frame."""
+
+AT_ONCE = 64
+"""Episodes played side by side when new ones are asked for."""
 
 
 class Played(NamedTuple):
@@ -113,13 +117,51 @@ class PolicyGradient(Task):
         """Mean return and length of the episodes."""
         return EpisodeMeans()
 
-    def samples(self, batch: Batch, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:
-        """Return and length of each episode; the first ones also as text frames."""
+    def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
+        """The action that it takes in each state, and the chance of each while it learns."""
+        logits, _ = self._answer(inputs)
+        return [
+            {
+                "prediction": str(max(range(len(row)), key=row.__getitem__)),
+                "probability": max(row),
+                "probabilities": {str(action): chance for action, chance in enumerate(row)},
+            }
+            for row in logits.softmax(1).tolist()
+        ]
+
+    def exported_told(self) -> tuple[str, str]:
+        """A state in, how good each action looks out."""
+        return (
+            f"states of {self.environment}, of shape (batch, {', '.join(map(str, self.spec.input_shape))}), float32",
+            "logits of the actions (batch, actions), of which it takes the highest; and the return it expects, if any",
+        )
+
+    def episodes(self, seeds: Sequence[int], *, framed: bool) -> list[dict[str, Any]]:
+        """Episodes in which it takes the likeliest action."""
+        device = next(self.model.parameters()).device
+        played = []
+        for low in range(0, len(seeds), AT_ONCE):
+            chunk = torch.tensor(seeds[low : low + AT_ONCE])
+            start = Batch(torch.zeros(len(chunk), *self.spec.input_shape, device=device), chunk, chunk)
+            played += self.samples(start, self._play(start).facts, shown=len(chunk) if framed else 0)
+        return [{key: row[key] for key in ("return", "length", "frames") if key in row} for row in played]
+
+    def samples(
+        self, batch: Batch, outputs: dict[str, Tensor], shown: int = REPLAYED
+    ) -> list[dict[str, Any]]:
+        """Return and length of each episode; the first ones also as text frames.
+
+        Args:
+            shown: how many have their frames.
+        """
         rows = []
         for row, seed in enumerate(batch.targets.tolist()):
             length, total = int(outputs["length"][row]), float(outputs["return"][row])
-            sample = {"index": int(batch.index[row]), "caption": f"return {total:.4g} in {length} steps"}
-            if row < REPLAYED:
+            sample: dict[str, Any] = {
+                "index": int(batch.index[row]), "caption": f"return {total:.4g} in {length} steps",
+                "return": total, "length": length,
+            }  # fmt: skip
+            if row < shown:
                 sample["frames"] = frames(self.environment, seed, outputs["actions"][row, :length].tolist())
             rows.append(sample)
         return rows

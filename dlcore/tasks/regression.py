@@ -69,6 +69,10 @@ class Regression(Task):
             return [{"prediction": row[0]} for row in rows]
         return [{"prediction": dict(zip(self.names, row, strict=True))} for row in rows]
 
+    def answer_units(self) -> dict[str, Any]:
+        """The training part's spread and mean."""
+        return {"scale": self.scale.tolist(), "offset": self.offset.tolist(), "log": False}
+
     def report(self) -> Report:
         """Errors of each output, their spread, and the largest."""
         return RegressionReport(self.names)

@@ -61,6 +61,13 @@ class VariationalAutoencoding(Task):
         """The loss and its two parts, ``reconstruction`` and ``kl``."""
         return ElboParts()
 
+    def exported_told(self) -> tuple[str, str]:
+        """The picture again, and its code."""
+        return (
+            "",
+            "logits of each pixel's brightness (sigmoid makes 0 to 1); mean and log variance of the code",
+        )
+
     def create(self, count: int, *, seed: int) -> Tensor:
         """Images of codes that never belonged to one, (count, channels, height, width) in 0..1.
 

@@ -6,7 +6,7 @@ A task owns the network and says what is optimised. The loop knows nothing else:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -59,10 +59,12 @@ class Task(ABC):
         phases: what is optimised, in order.
         monitor: the metric that decides which weights are best.
         monitor_mode: whether more or less of it is better.
+        prompted: asked with a text as it is, by `write` or `fill`, instead of an input read from a file.
     """
 
     monitor: str = "val/loss"
     monitor_mode: Literal["min", "max"] = "min"
+    prompted: bool = False
 
     def __init__(self, model: nn.Module, spec: DataSpec) -> None:
         self.model = model
@@ -94,7 +96,10 @@ class Task(ABC):
         Raises:
             UserError: this task has nothing to say to an input.
         """
-        raise UserError(f"task {type(self).__name__} has no answer to an input of its own")
+        instead = ""
+        if type(self).create is not Task.create:
+            instead = "; --count 16 draws new pictures"
+        raise UserError(f"task {type(self).__name__} has no answer to an input{instead}")
 
     def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """The network that is taken away, and what it is called with.
@@ -107,6 +112,18 @@ class Task(ABC):
         """
         return self.model, (inputs,)
 
+    def exported_told(self) -> tuple[str, str]:
+        """What goes into the exported network and what comes out, in words; empty where the data's kind says it."""
+        return "", ""
+
+    def answer_units(self) -> dict[str, Any]:
+        """How standardised numbers of the exported network get the data's units; empty where it has other answers.
+
+        ``scale`` and ``offset``, a list each with a number an output: multiply, then add; where ``log``, take
+        the exponential then.
+        """
+        return {}
+
     def create(self, count: int, *, seed: int) -> Tensor:
         """New pictures out of noise, (count, 1 or 3, height, width) in 0..1; the same for the same seed.
 
@@ -114,6 +131,17 @@ class Task(ABC):
             UserError: this task draws nothing.
         """
         raise UserError(f"task {type(self).__name__} draws nothing; name inputs to predict")
+
+    def episodes(self, seeds: Sequence[int], *, framed: bool) -> list[dict[str, Any]]:
+        """New episodes, one a seed: ``return`` and ``length`` of each.
+
+        Args:
+            framed: and ``frames``, texts, one a moment.
+
+        Raises:
+            UserError: this task plays nothing.
+        """
+        raise UserError(f"task {type(self).__name__} plays nothing; name inputs to predict")
 
     def write(self, prompt: str, *, max_tokens: int, temperature: float, top_k: int, seed: int) -> str:
         """What comes after a text.
@@ -127,6 +155,14 @@ class Task(ABC):
             ValueError: there is nothing in the prompt to go on from.
         """
         raise UserError(f"task {type(self).__name__} writes nothing; name inputs to predict")
+
+    def fill(self, text: str) -> dict[str, Any] | None:
+        """What belongs where a text hides something, as `answers` says it; None: the task writes instead.
+
+        Raises:
+            ValueError: it hides nothing, or is too long.
+        """
+        return None
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027  (most tasks have nothing to do)
         """Called before the first step of ``epoch`` (from 0) and after every resume within it.

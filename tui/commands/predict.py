@@ -66,13 +66,21 @@ def predict(
     found = trained.load(run, checkpoint)
     for note in found.notes:
         print(f"{paint('!', 'yellow', stream=sys.stderr)} {safe_text(note)}", file=sys.stderr)
+    if count and found.spec.target == "reward":
+        from dlcore.deploy import create
+
+        episodes = create.play(found, count, seed=writing.seed, framed=form.json or out is not None)
+        if out is not None:
+            create.save_episodes(episodes, out)
+        _print_episodes(episodes, form)
+        return 0
     if count:
         from dlcore.deploy.create import draw
 
         _print_files(draw(found, count, out or Path(f"{run.name}-samples"), seed=writing.seed), form)
         return 0
     answers: Iterable[Any]
-    if found.spec.target == "tokens":
+    if found.task.prompted:
         from dlcore.deploy.create import write
 
         answers = write(found, places, **writing._asdict())
@@ -167,6 +175,29 @@ def _print_files(paths: Sequence[Path], form: Form) -> None:
     else:
         for path in paths:
             print(safe_text(path))
+
+
+def _print_episodes(episodes: Sequence[dict[str, Any]], form: Form) -> None:
+    """Return and length of each; of several also the means. Frames go to scripts only."""
+    if form.json:
+        print_json(episodes)
+        return
+    rows = [{"episode": at, **each} for at, each in enumerate(episodes, start=1)]
+    for row in rows:
+        row.pop("frames", None)
+    if form.csv:
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    lines = [
+        (f"episode {row['episode']}", f"return {row['return']:.6g}", f"{row['length']} steps") for row in rows
+    ]
+    if len(rows) > 1:
+        mean, length = (sum(row[key] for row in rows) / len(rows) for key in ("return", "length"))
+        lines.append(("mean", f"return {mean:.6g}", f"{length:.6g} steps"))
+    for line in words.columns(lines, "<>>"):
+        print(line)
 
 
 _PRINT = {"json": _print_json, "csv": _print_csv, "lines": _print_lines}

@@ -43,6 +43,7 @@ def evaluate(
         "dltui predict titanic-mlp people.csv --csv > answers.csv",
         'dltui predict shakespeare-gpt "ROMEO:" --max-tokens 300',
         "dltui predict digits-gan --count 16",
+        "dltui predict cartpole-policy --count 5",
     )
 )
 def predict(
@@ -57,9 +58,12 @@ def predict(
     temperature: Annotated[float, typer.Option(min=0, help="Of writing; 0 takes the likeliest token.")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="Write with the k likeliest tokens; 0 for all.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn or written.")] = 0,
-    count: Annotated[int, typer.Option(min=0, max=10_000, help="Draw so many new pictures.")] = 0,
+    count: Annotated[
+        int, typer.Option(min=0, max=10_000, help="So many new pictures, or episodes of a policy.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for pictures: drawn ones, or masks.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for pictures, masks, or episodes as text."),
     ] = None,
     runs: Runs = None,
     json: Json = False,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dlcore.deploy.exporting import FORMATS, Arrays, Format, Options, Subject, flat
-from dlcore.deploy.tracing import example, sizes
+from dlcore.deploy.tracing import example, sizes, traceable
 
 
 @FORMATS.register("pt2")
@@ -24,7 +24,7 @@ class ExportedProgram(Format):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter about itself
             program = torch.export.export(
-                subject.network,
+                traceable(subject),
                 example(subject, options),
                 dynamic_shapes=sizes(subject) if options.dynamic else None,
                 strict=False,

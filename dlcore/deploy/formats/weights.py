@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlcore.deploy.exporting import FORMATS, Arrays, Format, Options, Subject, flat
 from dlcore.run_dir import RunDir
+from dlcore.training.around import core_of
 
 
 class Weights(Format):
@@ -34,7 +35,7 @@ class Weights(Format):
         with torch.no_grad():
             for value in network.state_dict().values():
                 value.fill_(1)
-            network.load_state_dict(weights)
+            core_of(network).load_state_dict(weights)
             return [tensor.numpy() for tensor in flat(network(*batch))]
 
 
@@ -46,7 +47,9 @@ class SafeTensors(Weights):
 
     def write(self, subject: Subject, path: Path, options: Options) -> None:
         """One tensor a name; tied ones are written twice."""
-        tensors = {name: value.contiguous().clone() for name, value in subject.network.state_dict().items()}
+        tensors = {
+            name: value.contiguous().clone() for name, value in core_of(subject.network).state_dict().items()
+        }
         save_file(tensors, path, {"format": "pt", "dltui": json.dumps(subject.facts)})
 
     def load(self, path: Path) -> dict[str, Tensor]:
@@ -73,7 +76,7 @@ class StateDict(Weights):
 
     def write(self, subject: Subject, path: Path, options: Options) -> None:
         """Tensors only, so that it loads without running code."""
-        torch.save(dict(subject.network.state_dict()), path)
+        torch.save(dict(core_of(subject.network).state_dict()), path)
 
     def load(self, path: Path) -> dict[str, Tensor]:
         """By torch.load, which refuses anything but tensors."""

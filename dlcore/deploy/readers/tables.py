@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dlcore.data.delimited import TextTable, read_table
@@ -16,6 +17,29 @@ from dlcore.deploy.inputs import READERS, Item, Reader, Unreadable, target_of
 from dlcore.errors import UserError
 
 Row = Mapping[str, str]
+
+
+def table_as_trained(path: Path, options: Mapping[str, Any], *, unnamed: bool) -> TextTable:
+    """The file as the training's was written, else as it looks by itself.
+
+    Args:
+        options: of the preset's data section.
+        unnamed: columns may go by position, so that a single row without a header is read, too.
+
+    Raises:
+        UserError: it is no table.
+    """
+    keys = ("encoding", "delimiter", "header")
+    attempts: list[dict[str, Any]] = [{key: options[key] for key in keys if key in options}, {}]
+    if unnamed:
+        attempts.append({"header": "no"})
+    reasons: list[UserError] = []
+    for attempt in attempts:
+        try:
+            return read_table(path, **attempt)
+        except UserError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 class Rows(Reader):
@@ -34,7 +58,7 @@ class Rows(Reader):
             yield Unreadable(place, "is a folder; a CSV file is wanted")
             return
         try:
-            table = self._table(path)
+            table = table_as_trained(path, self.options, unnamed=self.unnamed)
             columns = self._columns(table)
         except UserError as error:
             yield Unreadable(place, error.lines[0].removeprefix(f"{place} "))
@@ -68,20 +92,6 @@ class Rows(Reader):
             return self._encode([row])[0]
         except UserError as error:
             return error
-
-    def _table(self, path: Path) -> TextTable:
-        """The file as the training's was written, else as it looks by itself."""
-        keys = ("encoding", "delimiter", "header")
-        attempts: list[dict[str, Any]] = [{key: self.options[key] for key in keys if key in self.options}, {}]
-        if self.unnamed:
-            attempts.append({"header": "no"})
-        reasons: list[UserError] = []
-        for options in attempts:
-            try:
-                return read_table(path, **options)
-            except UserError as error:
-                reasons.append(error)
-        raise reasons[0]
 
     @abstractmethod
     def _columns(self, table: TextTable) -> dict[str, str]:
@@ -140,6 +150,9 @@ class Numbers(Rows):
         return table.columns[table.names.index(chosen[0])] if chosen else None
 
     def _encode(self, rows: Sequence[Row]) -> Tensor:
+        return preprocess(self.spec.preprocessing, self._numbers(rows))
+
+    def _numbers(self, rows: Sequence[Row]) -> list[list[float]]:
         names = list(rows[0]) if rows else []
         columns = []
         for name in names:
@@ -150,4 +163,12 @@ class Numbers(Rows):
                 cell = rows[at][name]
                 raise UserError(f"column '{name}' should hold a number, got {cell!r}")
             columns.append(numbers.tolist())
-        return preprocess(self.spec.preprocessing, [list(row) for row in zip(*columns, strict=True)])
+        return [list(row) for row in zip(*columns, strict=True)]
+
+
+@READERS.register("environment")
+class States(Numbers):
+    """States of an environment, a row each: what a policy would do in them."""
+
+    def _encode(self, rows: Sequence[Row]) -> Tensor:
+        return torch.tensor(self._numbers(rows), dtype=torch.float32)

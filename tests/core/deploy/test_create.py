@@ -13,17 +13,7 @@ from dlcore import trained
 from dlcore.deploy.create import draw, save_answers
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
-from tests.core.deploy.small_runs import IRIS, TRAINING
-
-DRAWING = {
-    name: f'[data]\nname = "digits"\n[model]\nname = "{name}"\n{options}'
-    + TRAINING.replace("epochs = 3", "epochs = 1")
-    for name, options in {
-        "gan": "generator = [16]\ndiscriminator = [16]\n",
-        "vae": "hidden = 16\nlatent = 4\n",
-        "denoiser": 'channels = [8]\n[task]\nname = "diffusion"\nsteps = 4\n',
-    }.items()
-}
+from tests.core.deploy.small_runs import DRAWING, IRIS
 
 
 @pytest.mark.parametrize("name", DRAWING)

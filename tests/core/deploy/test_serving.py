@@ -16,8 +16,9 @@ from PIL import Image
 
 from dlcore import trained
 from dlcore.deploy.serving import Limits, Service
+from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
-from tests.core.deploy.small_runs import DIGITS, IRIS
+from tests.core.deploy.small_runs import CARTPOLE, DIGITS, DRAWING, IRIS
 
 TrainedOnce = Callable[[str], RunDir]
 FLOWER = [5.1, 3.5, 1.4, 0.2]
@@ -99,6 +100,19 @@ async def test_bodies_that_are_no_json_are_refused(iris: trained.Trained, body: 
         response = await http.post("/predict", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code in (400, 422)
     assert json.loads(response.content)["error"]
+
+
+async def test_a_state_of_an_environment_gets_an_action(trained_once: TrainedOnce) -> None:
+    found = trained.load(trained_once(CARTPOLE), device="cpu")
+    async with client(Service(found, Limits())) as http:
+        about = (await http.get("/")).json()
+        answer = (await http.post("/predict", json=about["example"])).json()
+    assert answer["prediction"] in ("0", "1")
+
+
+async def test_what_has_no_answers_is_not_served(trained_once: TrainedOnce) -> None:
+    with pytest.raises(UserError, match="has no answer to an input, so it cannot be served"):
+        Service(trained.load(trained_once(DRAWING["gan"]), device="cpu"), Limits())
 
 
 async def test_a_page_of_another_site_gets_nothing(iris: trained.Trained) -> None:

@@ -205,6 +205,36 @@ def test_masked_samples_show_the_gap_and_what_was_there() -> None:
     assert len(lines) == guesses.targets.shape[1]
 
 
+def test_each_gap_of_a_text_gets_its_likeliest_token() -> None:
+    task = task_of("masked_lm", language_spec())
+    task.model.eval()
+    with torch.no_grad():
+        filled = task.fill("the c[MASK]t s▢t")
+    tokenizer = fit("characters", [TEXT], padded=False, size=100)
+    assert len(filled["guesses"]) == 2
+    for guesses, place in zip(filled["guesses"], (5, 9), strict=True):
+        token, *_ = sorted(guesses, key=guesses.get, reverse=True)
+        assert filled["prediction"][place] == token
+        assert sum(guesses.values()) <= 1 + 1e-6
+    ids = [
+        *tokenizer.encode("the c"),
+        task.mask_id,
+        *tokenizer.encode("t s"),
+        task.mask_id,
+        *tokenizer.encode("t"),
+    ]
+    wanted = task.model(torch.tensor([ids]))[0, 5].argmax()
+    assert filled["prediction"][5] == tokenizer.decode([int(wanted)])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("the cat", "hides nothing"), ("the [MASK] " * 4, "the model reads 16 at once")]
+)
+def test_a_text_that_cannot_be_filled_is_one_sentence(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        task_of("masked_lm", language_spec()).fill(text)
+
+
 def test_masked_task_refuses_a_model_without_a_mask() -> None:
     spec = language_spec()
     with pytest.raises(UserError, match="such as 'bert'; GPT has none"):
