@@ -42,6 +42,22 @@ class Opened:
     precision: str
     choices: dict[str, str]
 
+    def furnish(self) -> Opened:
+        """Move the network to its device, into its memory order, and compile it, as the preset says.
+
+        Raises:
+            UserError: the network is not made for it.
+        """
+        training, parts = self.preset.training, self.parts
+        parts.task.model.to(self.device)
+        if training.gradient_checkpointing:
+            rematerialise_blocks(parts.model)
+        if training.compile:
+            parts.model.compile()
+        if training.channels_last:
+            parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
+        return self
+
     def batches(self, part: Part, *, train: bool) -> Batches:
         """A part cut into batches as the preset says."""
         training = self.preset.training
@@ -87,7 +103,22 @@ def open_preset(
     runs: Path | None = None,
     loaded: Loaded | None = None,
 ) -> Opened:
-    """Choose, load and build.
+    """Choose, load, build, and bring everything to where it trains.
+
+    Raises:
+        UserError: what to mend.
+    """
+    return choose_and_build(preset, report, runs=runs, loaded=loaded).furnish()
+
+
+def choose_and_build(
+    preset: Preset,
+    report: Callable[[str], None],
+    *,
+    runs: Path | None = None,
+    loaded: Loaded | None = None,
+) -> Opened:
+    """Choose, load and build; the network is on the CPU, as it was drawn.
 
     Args:
         report: shows a line of progress.
@@ -108,11 +139,4 @@ def open_preset(
         "precision": f"{precision} ({precision_reason})",
         "threads": f"{torch.get_num_threads()} ({waiting()})",
     }
-    parts.task.model.to(device)
-    if training.gradient_checkpointing:
-        rematerialise_blocks(parts.model)
-    if training.compile:
-        parts.model.compile()
-    if training.channels_last:
-        parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
     return Opened(preset, parts, device, precision, choices)

@@ -89,7 +89,7 @@ class Batches:
             )
         self._loader: Loader | None = None
         if isinstance(part, TensorPart):
-            self._inputs, self._prepare = _place(part.inputs, part.prepare, self.device)
+            self._inputs, self._prepare = place(part.inputs, part.prepare, self.device)
             self._targets = part.targets.to(self._inputs.device)
         else:
             self._open_loader(part, workers)
@@ -169,7 +169,7 @@ class Batches:
             yield Batch(inputs, targets, index)
 
 
-def _place(
+def place(
     inputs: Tensor, prepare: Callable[[Tensor], Tensor] | None, device: torch.device
 ) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
     """Inputs where they serve fastest, and what is left to do to each batch of them.

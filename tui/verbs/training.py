@@ -1,4 +1,4 @@
-"""Verbs that train: run, check, resume."""
+"""Verbs that train, or try out what a training would be: run, check, bench, resume."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def check(preset: Preset, sets: Sets = None, json: Json = False) -> None:
     from tui.commands import check as command
 
     raise typer.Exit(command.check(preset, sets or [], as_json=json))
+
+
+@verbs.command(
+    epilog=examples("dltui bench mnist-cnn", "dltui bench my.toml --set training.batch_size=256 --seconds 90")
+)
+def bench(
+    preset: Preset,
+    sets: Sets = None,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=3600, help="To measure for, once the data is loaded.")
+    ] = 30.0,
+    json: Json = False,
+) -> None:
+    """Measure how fast a preset trains on this machine, and what would make it faster.
+
+    Nothing is kept. Other work on the same cores slows all that is compared alike, so trust ratios first.
+    """
+    from tui.commands import bench as command
+
+    command.bench(preset, sets or [], seconds, as_json=json)
 
 
 @verbs.command(epilog=examples("dltui resume", "dltui resume digits-cnn-2 --set training.epochs=40"))

@@ -1,0 +1,120 @@
+"""What the device can do and what a step asks of it: arithmetic, the fastest matrix product, and memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlcore.bench.loops import Timed, finish
+from dlcore.inspection.shapes import trace
+from dlcore.training.precision import DTYPES
+
+SIDES = {"cpu": (512, 1024, 1536), "cuda": (4096, 8192, 16384), "mps": (1024, 2048, 4096)}
+"""Sides of the square matrices that are multiplied: the largest products are not always the fastest."""
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def flops_of_step(trainer: Timed) -> tuple[int, str]:
+    """Floating-point operations of one optimizer step, a multiply-add counted as 2, and how they were found.
+
+    They are counted while the step is made. Where a device's own kernel hides them (recurrent layers on a CPU), three
+    times the forward pass of the traced network is taken: one forward and two backward.
+    """
+    ((*batches,),) = trainer.take(1)
+    with FlopCounterMode(display=False) as counter:
+        trainer.stepper.step(batches, trainer.factor)
+    counted = int(counter.get_total_flops())
+    samples = max(len(batch.targets) for batch in batches)
+    with suppress(Exception):  # a network that cannot be traced is counted all the same
+        traced = trace(trainer.task.model, trainer.task.spec, batch_size=samples)
+        passes = len(batches) * sum(phase.repeats for phase in trainer.task.phases)
+        estimate = 3 * traced.flops * passes if traced.failure is None else 0
+        if len(trainer.task.phases) == 1 and counted < estimate / 2:
+            return estimate, "estimated as three times the forward pass of the traced network"
+    return counted, "counted while a step was made"
+
+
+def peak_flops(device: torch.device, precision: str, seconds: float) -> float:
+    """Operations a second of the fastest product of two square matrices, in the number format of the training.
+
+    Args:
+        seconds: to spend.
+    """
+    dtype = DTYPES.get(precision, torch.float32)
+    best, sides = 0.0, SIDES.get(device.type, SIDES["cpu"])
+    for side in sides:
+        left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        end = time.perf_counter() + seconds / len(sides)
+        product = left @ right  # once to warm up
+        finish(device)
+        while True:
+            start = time.perf_counter()
+            torch.mm(left, right, out=product)
+            finish(device)
+            now = time.perf_counter()
+            best = max(best, 2 * side**3 / (now - start))
+            if now >= end:
+                break
+    return best
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes.
+
+    Attributes:
+        peak: most in use while the training went on.
+        before: in use when it began.
+        kind: ``allocated`` on a GPU, ``resident`` of the whole process on a CPU.
+    """
+
+    peak: int
+    before: int
+    kind: str
+
+
+@contextmanager
+def memory_watched(device: torch.device) -> Iterator[list[Memory]]:
+    """Inside the block memory is watched; afterwards the list holds what was seen."""
+    seen: list[Memory] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield seen
+        seen.append(Memory(torch.cuda.max_memory_allocated(device), before, "allocated"))
+        return
+    before = psutil.Process().memory_info().rss
+    with suppress(OSError):
+        _RESET.write_text("5")  # the high-water mark begins anew
+    yield seen
+    seen.append(Memory(max(before, _highest()), before, "resident"))
+
+
+def _highest() -> int:
+    """The process's high-water mark of resident memory."""
+    with suppress(OSError, ValueError, StopIteration):
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies in bf16 itself; by emulation it is 40 to 500 times slower."""
+    checks: tuple[Any, ...] = tuple(
+        getattr(torch.cpu, name, lambda: False)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return any(check() for check in checks)

@@ -1,0 +1,237 @@
+"""The two loops that are compared: this program's trainer, and the shortest one that does the same to the weights.
+
+Both train the same network on batches of the same part, in the same number format and with the same optimizer.
+Neither evaluates or saves. A window of steps ends when the device has done them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcore import assembly
+from dlcore.data.batches import Batches, place
+from dlcore.data.spec import Batch, TensorPart
+from dlcore.errors import UserError
+from dlcore.opening import Opened
+from dlcore.training.ema import EMA
+from dlcore.training.outcome import OUT_OF_MEMORY
+from dlcore.training.precision import Precision
+from dlcore.training.step import parameters_of
+from dlcore.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Window:
+    """What so many steps took.
+
+    Attributes:
+        recording: of the seconds, those spent on records.
+    """
+
+    seconds: float
+    steps: int
+    samples: int
+    recording: float = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        """Samples of all steps, by the window's seconds."""
+        return self.samples / self.seconds
+
+
+class Timed(Trainer):
+    """The trainer, on and on: it takes no results, saves nothing and obeys nobody."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A training that diverges is as fast as one that does not; the steps themselves stay as the preset has them.
+        self.training = self.training.model_copy(update={"non_finite": "skip", "max_steps": 0})
+        self._stream: Iterator[tuple[Batch, ...]] | None = None
+        self._left = self._samples = 0
+        self._recording = 0.0
+        self._until_record = self.recorder.seconds
+        self.task.model.train()
+
+    def advance(self, steps: int) -> Window:
+        """Make so many steps, with the records that fall due meanwhile.
+
+        Raises:
+            UserError: not even one sample fits in memory.
+        """
+        self._left, self._samples, self._recording = steps, 0, 0.0
+        start = self.clock()
+        self.recorder.next_due = start + self._until_record  # time that others took brings no record nearer
+        while self._left:
+            self._train_epoch()
+            if self.outcome is not None:
+                raise UserError(OUT_OF_MEMORY)
+        finish(self.train.device)
+        end = self.clock()
+        self._until_record = self.recorder.next_due - end
+        return Window(end - start, steps, self._samples, self._recording)
+
+    def split(self, steps: int) -> dict[str, float]:
+        """Seconds a step spends on its parts, the mean of so many; the device is waited for between them."""
+        totals: dict[str, float] = {}
+        for _ in range(steps):
+            self.stopwatch.start()
+            (batches,) = self.take(1)
+            self.stepper.step(batches, self.factor)
+            for name, seconds in self.stopwatch.stop().items():
+                part = name.rpartition("/")[2]
+                totals[part] = totals.get(part, 0.0) + seconds / steps
+        return totals
+
+    def take(self, steps: int) -> list[tuple[Batch, ...]]:
+        """What the next steps learn from, which the caller makes; a new epoch begins where one ends."""
+        taken: list[tuple[Batch, ...]] = []
+        while len(taken) < steps:
+            self._left = steps - len(taken)
+            for batches in self._effective_batches():
+                taken.append(batches)
+                self.progress.batch += len(batches)
+            self._end_epoch()
+        return taken
+
+    def _effective_batches(self) -> Iterator[tuple[Batch, ...]]:
+        if self._stream is None:
+            self._stream = super()._effective_batches()
+        for batches in self._stream:
+            self._left -= 1
+            self._samples += sum(len(batch.targets) for batch in batches)
+            yield batches
+            if not self._left:
+                return
+
+    def _record(self) -> None:
+        start = self.clock()
+        super()._record()
+        self._recording += self.clock() - start
+
+    def _end_epoch(self) -> None:
+        if self.progress.batch == len(self.train):
+            self.progress.batch, self.progress.epoch = 0, self.progress.epoch + 1
+            self.progress.loss_sums, self._stream = {}, None
+
+    def _obey(self) -> None:
+        pass
+
+    def save(self, *, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
+        """Nothing is kept."""
+
+
+class Bare:
+    """A loop as one writes it by hand: it looks at no clock, keeps no loss and answers nobody.
+
+    Args:
+        opened: with parts of its own, which this loop changes.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self.training, self.device = opened.preset.training, opened.device
+        self.task, self.freezing = opened.parts.task, opened.parts.freezing
+        self.optimizers = assembly.build_optimizers(opened.preset, self.task, opened.parts.rates)
+        self.precision = Precision(opened.precision, opened.device)
+        self.ema = EMA(self.task.model, self.training.ema) if self.training.ema else None
+        self._loader: Batches | None = None
+        self._batches = iter(self._all_batches(opened))
+        self.task.model.train()
+
+    def advance(self, steps: int) -> Window:
+        """Make so many steps."""
+        samples, accumulate = 0, self.training.accumulate
+        start = time.perf_counter()
+        for _ in range(steps):
+            batches = list(islice(self._batches, accumulate))
+            self._step(batches)
+            samples += sum(len(batch.targets) for batch in batches)
+        finish(self.device)
+        return Window(time.perf_counter() - start, steps, samples)
+
+    def close(self) -> None:
+        """Let go of the loader's processes."""
+        if self._loader is not None:
+            self._loader.close()
+
+    def _step(self, batches: Sequence[Batch]) -> None:
+        task, training, scaler = self.task, self.training, self.precision.scaler
+        for phase in task.phases:
+            optimizer = self.optimizers[phase.name]
+            for _ in range(phase.repeats):
+                for parameter in parameters_of(phase.modules):
+                    parameter.grad = None
+                for batch in batches:
+                    with self.precision.autocast():
+                        loss, _ = task.loss(batch, phase.name)
+                    share = loss / len(batches) if len(batches) > 1 else loss
+                    (share if scaler is None else scaler.scale(share)).backward()
+                if training.clip_norm or training.clip_value:
+                    self._clip(optimizer, phase.modules)
+                if scaler is None:
+                    optimizer.step()
+                else:
+                    scaler.step(optimizer)
+                    scaler.update()
+        if self.ema is not None:
+            self.ema.update()
+
+    def _clip(self, optimizer: torch.optim.Optimizer, modules: tuple[nn.Module, ...]) -> None:
+        if self.precision.scaler is not None:
+            self.precision.scaler.unscale_(optimizer)
+        parameters = parameters_of(modules)
+        if self.training.clip_value:
+            nn.utils.clip_grad_value_(parameters, self.training.clip_value)
+        if self.training.clip_norm:
+            nn.utils.clip_grad_norm_(parameters, self.training.clip_norm)
+
+    def _all_batches(self, opened: Opened) -> Iterator[Batch]:
+        part = opened.parts.data.train
+        if not isinstance(part, TensorPart):
+            self._loader = opened.batches(part, train=True)
+        stored = place(part.inputs, part.prepare, self.device) if isinstance(part, TensorPart) else None
+        epoch = 0
+        while True:
+            self.task.start_epoch(epoch)
+            if self.freezing is not None:
+                self.freezing.start_epoch(epoch)
+            if self._loader is not None:
+                yield from self._loader.epoch(epoch)
+            elif stored is not None:
+                yield from self._sliced(part, *stored)  # type: ignore[arg-type]
+            epoch += 1
+
+    def _sliced(self, part: TensorPart, inputs: torch.Tensor, prepare: Any) -> Iterator[Batch]:
+        """An epoch over tensors: a permutation, two gathers a batch, and what is left to do to each batch."""
+        count, size, augment = len(part), self.training.batch_size, part.augment
+        targets = part.targets.to(inputs.device)
+        order = torch.randperm(count) if self.training.shuffle else torch.arange(count)
+        drawn = augment.draw(count, torch.default_generator) if augment is not None else {}
+        drawn = {key: value.to(self.device) for key, value in drawn.items()}
+        for low in range(0, count // size * size if self.training.drop_last else count, size):
+            index = order[low : low + size]
+            rows = index.to(inputs.device)
+            batch = inputs.index_select(0, rows).to(self.device)
+            answers = targets.index_select(0, rows).to(self.device)
+            if prepare is not None:
+                batch = prepare(batch)
+            if augment is not None:
+                here = {key: value[index.to(self.device)] for key, value in drawn.items()}
+                batch = augment.apply(batch, here)
+                if hasattr(augment, "apply_targets"):
+                    answers = augment.apply_targets(answers, here)
+            yield Batch(batch, answers, index)
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

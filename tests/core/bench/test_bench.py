@@ -1,0 +1,153 @@
+"""A measurement: what it says for every kind of task, what it suggests, and what it leaves as it was."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dlcore import preset as presets
+from dlcore.bench import bench as benching
+from dlcore.bench.bench import Bench, bench
+from dlcore.bench.changes import Change, candidates
+from dlcore.bench.turns import Spread
+from dlcore.errors import UserError
+from dlcore.opening import choose_and_build
+
+SLOW = pytest.mark.slow
+
+
+def measure(name: str, *sets: str, seconds: float = 0.5) -> dict[str, Any]:
+    return bench(
+        presets.load(name, ("training.device=cpu", *sets), builders=True), seconds, lambda line: None
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits-mlp",
+        *(pytest.param(n, marks=SLOW) for n in (
+            "digits-gan", "cartpole-policy", "digits-diffusion", "docs-gpt", "digits-lstm", "docs-bert", "scenes-unet",
+            "moons-overfitting", "diabetes-mlp", "digits-autoencoder",
+        )),
+    ],
+)  # fmt: skip
+def test_every_kind_of_task_is_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    facts = measure(name)
+
+    assert all(facts[who][key] > 0 for who in ("ours", "bare", "ratio") for key in ("low", "median", "high"))
+    assert facts["ratio"]["rounds"] >= 3
+    assert {"data", "forward", "backward", "optimizer", "recording"} <= facts["split"].keys()
+    assert facts["memory"]["peak"] >= facts["memory"]["before"] > 0
+    assert facts["flops"]["step"] > 0
+    assert 0 < facts["flops"]["share"] < 1.5
+    assert math.isclose(facts["flops"]["share"], facts["flops"]["achieved"] / facts["flops"]["peak"])
+    assert {each for change in facts["changes"] for each in change["set"]} | facts["not_tried"].keys()
+    assert list(tmp_path.iterdir()) == []  # nothing is kept
+
+
+def test_flops_are_those_of_the_layers() -> None:
+    """A multiply-add counts as 2; forward once, backward twice but for the first layer's inputs."""
+    facts = measure("digits-mlp", "model.widths=[32]", "training.batch_size=10")
+    forward = 2 * 10 * (64 * 32 + 32 * 10)
+    assert facts["flops"]["step"] == 3 * forward - 2 * 10 * 64 * 32
+
+
+def test_a_recurrent_network_whose_kernel_hides_its_work_is_estimated() -> None:
+    facts = measure("digits-lstm")
+    assert facts["flops"]["step"] > 1e6
+
+
+def make_bench(name: str, folder: Path, *sets: str, seconds: float = 1.0) -> Bench:
+    preset = presets.load(name, ("training.device=cpu", *sets), builders=True)
+    return Bench(preset, folder, seconds, lambda line: None)
+
+
+def test_what_does_not_pay_is_not_suggested(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gains = {"a": Spread(1.5, 1.2, 1.6), "b": Spread(1.5, 0.9, 2.0), "c": Spread(1.01, 1.005, 1.02)}
+    todo = [Change({name: True}) for name in gains]
+    monkeypatch.setattr(benching, "candidates", lambda opened: (todo, {}))
+    bench = make_bench("digits-mlp", tmp_path, seconds=1e6)
+    monkeypatch.setattr(
+        bench, "beside", lambda base, change, step, seconds: gains[next(iter(change.training))]
+    )
+    with bench.training(bench.opened) as trainer:
+        tried, left = bench.try_changes(trainer, 1e-3, time.perf_counter())
+    assert {change["set"][0]: change["worth"] for change in tried} == {
+        "training.a=true": True, "training.b=true": False, "training.c=true": False,
+    }  # fmt: skip
+    assert left == {}
+
+
+def test_what_there_was_no_time_for_says_how_much_it_wants(tmp_path: Path) -> None:
+    bench = make_bench("digits-cnn", tmp_path, seconds=1e-6)
+    with bench.training(bench.opened) as trainer:
+        tried, left = bench.try_changes(trainer, 1e-3, time.perf_counter())
+    assert tried == []
+    assert all("--seconds" in reason for name, reason in left.items() if "=" in name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"batch_size": 128}, {"threads": 1}, {"channels_last": True}, {"deterministic": True}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_change_is_measured_and_undone(change: dict[str, Any], tmp_path: Path) -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    bench = make_bench("digits-cnn", tmp_path)
+    with bench.training(bench.opened) as trainer:
+        gain = bench.beside(trainer, Change(change), 1e-3, 0.1)
+    assert gain.low > 0
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_a_change_that_does_not_work_is_left_out_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    change = Change({"gradient_checkpointing": True})
+    monkeypatch.setattr(benching, "candidates", lambda opened: ([change], {}))
+    bench = make_bench("iris-perceptron", tmp_path, seconds=1e6)
+    with bench.training(bench.opened) as trainer:
+        tried, left = bench.try_changes(trainer, 1e-3, time.perf_counter())
+    assert tried == []
+    assert "needs a model with repeated blocks" in left["training.gradient_checkpointing=true"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sets", "tried", "left"),
+    [
+        ("digits-cnn", (), {"batch_size", "channels_last"}, {"training.workers"}),
+        ("digits-mlp", ("training.deterministic=true",), {"deterministic"}, {"training.channels_last"}),
+        ("cartpole-policy", (), {"batch_size"}, {"training.workers"}),
+        ("iris-perceptron", ("training.batch_size=100",), set(), {"training.batch_size"}),
+    ],
+)
+def test_only_what_can_matter_is_tried(
+    name: str, sets: tuple[str, ...], tried: set[str], left: set[str]
+) -> None:
+    opened = choose_and_build(
+        presets.load(name, ("training.device=cpu", *sets), builders=True), lambda line: None
+    )
+    changes, reasons = candidates(opened)
+    assert tried <= {key for change in changes for key in change.training}
+    assert left <= reasons.keys()
+
+
+def test_a_batch_that_does_not_go_through_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, spec):\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Linear(5, 10)\n"
+        "    def forward(self, x):\n"
+        "        return self.layer(x.flatten(1))\n"
+    )
+    with pytest.raises(UserError, match=r"does not go through the network .*dltui check digits-mlp"):
+        measure("digits-mlp", f"model.name={tmp_path / 'net.py'}:Net")
