@@ -45,21 +45,24 @@ def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
     return path
 
 
-def write_inspection(run: RunDir, trainer: Trainer, batch: Batch, why: str) -> str:
+def write_inspection(
+    run: RunDir, trainer: Trainer, batch: Batch, why: str, earlier: tuple[int, int] | None = None
+) -> str:
     """A look inside the network: a JSON file for a person, and beside it the arrays that it names.
 
     Args:
         batch: training samples on the network's device.
         why: ``first``, ``best``, ``last``, ``interval``, ``between`` or ``asked``.
+        earlier: step and epoch that the network's weights are from; None for where the training is.
 
     Returns:
         The JSON file's path within the run directory.
     """
-    updates = trainer.updates.ratios if trainer.updates is not None else {}
+    updates = trainer.updates.ratios if trainer.updates is not None and earlier is None else {}
     finite = {name: ratio for name, ratio in updates.items() if math.isfinite(ratio)}
     look = look_inside(trainer.task, batch, trainer.precision, finite)
-    step = trainer.progress.step
-    head = {"step": step, "epoch": trainer.progress.epoch, "why": why}
+    step, epoch = earlier or (trainer.progress.step, trainer.progress.epoch)
+    head = {"step": step, "epoch": epoch, "why": why}
     arrays = io.BytesIO()
     np.savez(arrays, **look.arrays)  # type: ignore[arg-type]
     (run.path / "inspections").mkdir(mode=0o700, exist_ok=True)

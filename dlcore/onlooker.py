@@ -18,6 +18,7 @@ from dlcore.exhibits import write_inspection, write_samples
 from dlcore.opening import Opened
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
+from dlcore.training.checkpoints import Checkpoint
 from dlcore.training.recorder import Recorder
 from dlcore.training.trainer import Trainer
 
@@ -48,6 +49,13 @@ class Onlooker:
             consult(self.run, self.recorder)
         return path
 
+    def look_at_best(self, trainer: Trainer, best: Checkpoint) -> None:
+        """The network, which has its best weights again, where it was not seen while it had them."""
+        batch, (step, epoch) = self._looked_at, (int(best.manifest["step"]), int(best.manifest["epoch"]))
+        seen = (self.run.inspections_path / f"step-{step:08d}.json").exists()
+        if batch is not None and self.opened.preset.inspection.share and not seen:
+            aside(self.recorder, lambda: _written(self.run, trainer, batch, (step, epoch)))
+
     def last_samples(self, trainer: Trainer) -> None:
         """A few samples of the test (or validation) part with the model's answers."""
         data = self.opened.parts.data
@@ -62,6 +70,10 @@ class Onlooker:
     def _examine(self, batch: Batch) -> None:
         """What the doctor wants to know from before the training."""
         self.run.update_json("run.json", {"examination": examining.quick(self.opened.parts, batch)})
+
+
+def _written(run: RunDir, trainer: Trainer, batch: Batch, earlier: tuple[int, int]) -> None:
+    write_inspection(run, trainer, batch, "best", earlier)
 
 
 def consult(run: RunDir, recorder: Recorder) -> None:

@@ -165,6 +165,7 @@ class Worker:
         best = self.folder.best()
         if best is not None:
             task.model.load_state_dict(best.weights())
+            self.onlooker.look_at_best(trainer, best)
         metrics: dict[str, float] = {}
         if data.test is not None:
             batches = self.opened.batches(data.test, train=False)

@@ -79,7 +79,7 @@ class EngineClient:
         Args:
             post: called from another thread with `EngineAnswered`, such as a widget's ``post_message``; again
                 where a first guess is followed by a better answer.
-            kind: ``catalogue``, ``validate``, ``shapes`` or ``toml``.
+            kind: ``catalogue``, ``validate``, ``shapes``, ``shape`` or ``toml``.
             content: JSON-able.
         """
         with self._lock:

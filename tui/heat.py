@@ -31,6 +31,12 @@ LOW, MIDDLE, HIGH = (35, 90, 180), (38, 42, 50), (240, 150, 40)
 NOT_FINITE = (230, 60, 60)
 VALUE = 9  # columns of a number
 GAP = 1
+LARGEST_PIXEL = 4  # a number's columns where there is room
+SMALL, USUAL, ALONE = (
+    8,
+    24,
+    40,
+)  # columns: from which a map among others is enlarged, to which it is cut; of one alone
 SIGNS = "o+x*#@%&ABCDEFGH"
 POINT_COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
@@ -63,9 +69,16 @@ def extremes(values: Array) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def heat_map(values: Array, width: int, limits: tuple[float, float] | None = None) -> list[Line]:
-    """A matrix, two rows a line; larger ones by leaving rows and columns out evenly."""
+def heat_map(
+    values: Array, width: int, limits: tuple[float, float] | None = None, *, least: int = ALONE
+) -> list[Line]:
+    """A matrix, two rows a line; larger ones by leaving rows and columns out evenly, small ones enlarged.
+
+    Args:
+        least: columns up to which it is enlarged.
+    """
     low, high = extremes(values) if limits is None else limits
+    values = _enlarged(values, min(width, least))
     rows, columns = values.shape
     wide = max(1, min(width, columns))
     tall = max(1, min(rows, rows * wide // columns)) if columns > wide else rows
@@ -77,15 +90,28 @@ def heat_map(values: Array, width: int, limits: tuple[float, float] | None = Non
     return [list(line) for line in half_blocks.draw(pixels)]
 
 
+def _enlarged(values: Array, width: int) -> Array:
+    """A small matrix with every number several times beside and below itself."""
+    import numpy as np
+
+    columns = values.shape[1]
+    by = max(1, min(LARGEST_PIXEL, width // columns))
+    return values if by == 1 else np.repeat(np.repeat(values, by, 0), by, 1)
+
+
 def grid(maps: Array, width: int, most_lines: int = 400) -> list[Line]:
     """Maps (count, height, width) side by side, each with its own number below; one scale for all."""
     limits = extremes(maps)
     count, _, columns = maps.shape
-    column = max(4, min(columns, 24, width))
+    most = max(USUAL, (width + GAP) // 2 - GAP)
+    column = max(SMALL, min(columns, most)) if columns > 1 else LARGEST_PIXEL
+    column = min(column, max(LARGEST_PIXEL, width))
     across = max(1, (width + GAP) // (column + GAP))
     lines: list[Line] = []
     for start in range(0, count, across):
-        blocks = [heat_map(maps[at], column, limits) for at in range(start, min(count, start + across))]
+        blocks = [
+            heat_map(maps[at], column, limits, least=SMALL) for at in range(start, min(count, start + across))
+        ]
         for row in range(max(map(len, blocks))):
             line: Line = []
             for block in blocks:
@@ -162,6 +188,22 @@ def points(plane: Array, kinds: Sequence[int], width: int, height: int) -> list[
             )
         lines.append(line)
     return lines
+
+
+def legend(kinds: Sequence[int], names: Sequence[str], width: int) -> list[Line]:
+    """The sign of every class that occurs with its name, or its number where it has none; wrapped."""
+    lines: list[Line] = [[]]
+    used = 0
+    for kind in sorted(set(kinds))[: len(SIGNS)]:
+        name = words.fit(names[kind], 16) if 0 <= kind < len(names) else str(kind)
+        taken = words.cells(name) + 4
+        if used and used + taken > width:
+            lines.append([])
+            used = 0
+        colour = Style(color=Color.from_rgb(*POINT_COLOURS[kind % len(POINT_COLOURS)]))
+        lines[-1] += [Segment(SIGNS[kind % len(SIGNS)], colour), Part(f" {name}  ", "quiet")]
+        used += taken
+    return [line for line in lines if line]
 
 
 def bars(counts: Sequence[int], height: int = 4) -> list[str]:

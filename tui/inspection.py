@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcore.text_safety import safe_text
 from tui.layer_rows import MOST, LayerRow, parse
 from tui.plain_data import first, integer, number, text
 
@@ -37,6 +38,8 @@ class Inspection:
         entries: the same layers, all that is known of each.
         views: filters, attention, embedding, where the network has them.
         shown: positions in the training part of the samples whose values are kept.
+        fed: shape of the batch that went in, as the shape calculator reads it; "" when not said.
+        class_names: of the data, in their order; none where there are no classes.
     """
 
     step: int | None = None
@@ -45,6 +48,8 @@ class Inspection:
     entries: tuple[Entry, ...] = ()
     views: Mapping[str, Any] = field(default_factory=dict)
     shown: tuple[int, ...] = ()
+    fed: str = ""
+    class_names: tuple[str, ...] = ()
 
 
 def read(content: Any, about: Mapping[str, Any]) -> Inspection:
@@ -64,7 +69,24 @@ def read(content: Any, about: Mapping[str, Any]) -> Inspection:
         tuple(entries),
         views if isinstance(views, Mapping) else {},
         tuple(each for each in shown if type(each) is int) if isinstance(shown, list) else (),
+        _fed(integer(content, "batch"), about.get("spec")),
+        _class_names(about.get("spec")),
     )
+
+
+def _class_names(spec: Any) -> tuple[str, ...]:
+    listed = spec.get("class_names") if isinstance(spec, Mapping) else None
+    return tuple(safe_text(each, limit=40) for each in listed) if isinstance(listed, list) else ()
+
+
+def _fed(batch: int | None, spec: Any) -> str:
+    """``64x1x28x28``, or ``64x33:int64<5000`` where ids below 5000 go in."""
+    shape = spec.get("input_shape") if isinstance(spec, Mapping) else None
+    if not batch or not isinstance(shape, list) or not all(type(each) is int and each > 0 for each in shape):
+        return ""
+    words, dtype = spec.get("vocabulary"), spec.get("input_dtype")
+    ids = f":int64<{len(words)}" if dtype == "int64" and isinstance(words, list) and words else ""
+    return "x".join(map(str, [batch, *shape])) + ids if len(shape) or ids else ""
 
 
 def load(json_path: Path, name: str) -> Array | None:

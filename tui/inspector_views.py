@@ -14,6 +14,8 @@ from tui.plain_data import number
 from tui.widgets.gauge import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tui.heat import Array, Line
 
 View = Literal["statistics", "activation", "gradient", "weight", "filters", "attention", "embedding"]
@@ -35,6 +37,7 @@ NOTHING = {
     "embedding": "There is no linear layer that reads vectors, so there is nothing to project.",
 }
 LEAST_BAR = 6
+BROADEST_BAR = 3  # columns of a histogram's bin
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,11 @@ def statistics(look: Inspection, layer: int, width: int) -> list[Line]:
         page += [[Part(name, "accent")], *_figures(table, width)]
         counts = inspection.histogram(table)
         if counts:
-            bars = heat.bars(counts)
+            broad = max(1, min(BROADEST_BAR, (width - 2) // len(counts)))
             low, high = words.metric(number(table, "min")), words.metric(number(table, "max"))
-            page += [[Part("  "), Part(row, "primary")] for row in bars]
-            page.append([Part(f"  {low}{high:>{max(1, len(counts) - words.cells(low))}}", "quiet")])
+            for bar in heat.bars(counts):
+                page.append([Part("  "), Part("".join(sign * broad for sign in bar), "primary")])
+            page.append([Part(f"  {low}{high:>{max(1, broad * len(counts) - words.cells(low))}}", "quiet")])
         page.append([])
     ratio = inspection.update_ratio(entry)
     if ratio is not None:
@@ -141,21 +145,27 @@ def _figures(table: Any, width: int) -> list[Line]:
 
 def tensor(look: Inspection, choice: Choice, array: Array, width: int) -> list[Line]:
     """Two axes of a tensor as a heat map or a grid of them, and where that is within the rest."""
-    shown, labels = sliced(array, choice)
-    head: list[Line] = [[Part(_wrapped(labels, width)[0], "quiet")], heat.scale(shown, width), []]
+    shown, labels = sliced(array, choice, look.shown)
+    head: list[Line] = [[Part(line, "quiet")] for line in _wrapped(labels, width)]
+    head += [heat.scale(shown, width), []]
     if choice.numbers:
         return [*head, *heat.value_table(shown if shown.ndim == 2 else shown[0], width)]
     return [*head, *(heat.grid(shown, width) if shown.ndim == 3 else heat.heat_map(shown, width))]
 
 
-def sliced(array: Array, choice: Choice) -> tuple[Array, str]:
+def sliced(array: Array, choice: Choice, samples: Sequence[int] = ()) -> tuple[Array, str]:
     """A matrix, or several of one size, out of a tensor of any rank; and what they are, in words.
 
-    Four axes are shown as a grid over the second one: feature maps of a sample, heads of an attention map.
+    Four axes are shown as a grid: feature maps of a sample, heads of an attention map, kernels of an input channel.
+
+    Args:
+        samples: numbers in the training part of the samples along the first axis of what is no weight.
     """
     import numpy as np
 
     order = list(range(array.ndim))
+    if choice.view == "weight" and array.ndim >= 4:
+        order[:2] = [1, 0]  # (out, in, …): a map for each thing the layer looks for
     if array.ndim > 1 and choice.turned:
         by = choice.turned % array.ndim
         order = order[-by:] + order[:-by]
@@ -169,11 +179,27 @@ def sliced(array: Array, choice: Choice) -> tuple[Array, str]:
     where = []
     for axis in range(hidden):
         at = choice.indices[axis] % turned.shape[0] if axis < len(choice.indices) else 0
-        where.append(f"axis {order[axis]} at {at} of {turned.shape[0]}")
+        name = axis_name(choice.view, array.ndim, order[axis])
+        known = name == "sample" and at < len(samples)
+        place = f"at {at}" if name.startswith("axis") else str(at)
+        where.append(f"{name} {place} of {turned.shape[0]}" + (f" (number {samples[at]})" if known else ""))
         turned = turned[at]
     size = "×".join(map(str, turned.shape))
-    axes = ", ".join(str(each) for each in order[hidden:])
-    return turned, f"{size} (axes {axes})" + (f" · {', '.join(where)}" if where else "")
+    axes = ", ".join(axis_name(choice.view, array.ndim, each) for each in order[hidden:])
+    return turned, f"{size} ({axes})" + (f" · {', '.join(where)}" if where else "")
+
+
+def axis_name(view: View, rank: int, axis: int) -> str:
+    """What a tensor's axis runs over."""
+    names: Sequence[str] = ()
+    if view == "weight":
+        names = ("output", "input") if rank > 1 else ()
+    elif view == "attention":
+        names = ("sample", "head", "query", "key")
+    elif view in ("activation", "gradient"):
+        names = {2: ("sample", "feature"), 3: ("sample", "position", "feature"),
+                 4: ("sample", "channel", "row", "column")}.get(rank, ("sample",))  # fmt: skip
+    return names[axis] if axis < len(names) else f"axis {axis}"
 
 
 def embedding(look: Inspection, array: Array, width: int, height: int) -> list[Line]:
@@ -182,18 +208,9 @@ def embedding(look: Inspection, array: Array, width: int, height: int) -> list[L
     share = inspection.plane_share(look)
     head = f"{len(array)} training samples before the last layer; the plane shows {share:.0%} of the variance"
     page: list[Line] = [[Part(line, "quiet")] for line in _wrapped(head, width)]
-    page += heat.points(array[:, :2], kinds, max(8, width), max(6, height - len(page) - 1))
-    known = sorted(set(kinds))[: len(heat.SIGNS)]
-    if known:
-        page.append(
-            [
-                Part(
-                    "class  " + "  ".join(f"{heat.SIGNS[kind % len(heat.SIGNS)]} {kind}" for kind in known),
-                    "quiet",
-                )
-            ]
-        )
-    return page
+    below = len(heat.legend(kinds, look.class_names, width))
+    page += heat.points(array[:, :2], kinds, max(8, width), max(6, height - len(page) - below))
+    return [*page, *heat.legend(kinds, look.class_names, width)]
 
 
 def flow_lines(look: Inspection, here: str, width: int) -> list[Line]:
@@ -206,13 +223,13 @@ def flow_lines(look: Inspection, here: str, width: int) -> list[Line]:
         return [[Part(line, "quiet")] for line in _wrapped("No gradient was recorded.", width)]
     top = math.log10(max(sizes))
     bottom = min(math.log10(min(sizes)), top - 2) - 0.3
-    column = min(max(words.cells(path) for path, _ in flow), max(8, width // 3))
+    column = min(max(words.cells(path) for path, _ in flow), max(8, width * 2 // 5))
     room = max(LEAST_BAR, width - column - 11)
     page: list[Line] = []
     for path, size in flow:
         share = (math.log10(size) - bottom) / (top - bottom) if size > 0 else 0.0
         faint = size < 1e-3 * max(sizes)
-        label = words.fit(path, column)
+        label = _end_of(path, column)
         label += " " * (column - words.cells(label))
         tone = "warning" if faint else "primary"
         page.append([
@@ -220,6 +237,13 @@ def flow_lines(look: Inspection, here: str, width: int) -> list[Line]:
             Part(f" {size:.1e}" + (" ▲" if faint else ""), "quiet"),
         ])  # fmt: skip
     return page
+
+
+def _end_of(path: str, width: int) -> str:
+    """A module's path, its beginning left out where it is too long: the end tells layers apart."""
+    while words.cells(path) > width and "." in path.removeprefix("…."):
+        path = "…." + path.removeprefix("….").partition(".")[2]
+    return words.fit(path, width)
 
 
 def _flowed(pairs: list[str], width: int) -> list[str]:

@@ -30,3 +30,16 @@ def test_switched_off_a_run_leaves_none(tmp_path: Path) -> None:
     sets = ("training.max_steps=5", "training.device=cpu", "inspection.share=0")
     run = train("iris-perceptron", tmp_path, *sets).path
     assert list((run / "inspections").iterdir()) == []
+
+
+def test_the_best_weights_are_seen_even_where_looking_is_dear(tmp_path: Path) -> None:
+    """Its validation loss turns after a few epochs, so the best weights are gone at the end."""
+    sets = ("training.epochs=25", "training.device=cpu", "inspection.share=1e-9")
+    summary = train("moons-overfitting", tmp_path, *sets)
+    assert summary.best is not None
+    looks = [json.loads(path.read_text()) for path in sorted((summary.path / "inspections").glob("*.json"))]
+    assert [(look["why"], look["epoch"]) for look in looks] == [
+        ("first", 0), ("best", summary.best["epoch"]), ("last", 25)
+    ]  # fmt: skip
+    best, last = looks[1:]
+    assert best["loss"] != last["loss"]

@@ -41,7 +41,7 @@ def test_any_two_axes_of_a_tensor_can_be_shown() -> None:
     np.testing.assert_array_equal(whole, array[1])
     matrix, said = inspector_views.sliced(array, Choice(indices=(1, 2), numbers=True))
     np.testing.assert_array_equal(matrix, array[1, 2])
-    assert said == "4×5 (axes 2, 3) · axis 0 at 1 of 2, axis 1 at 2 of 3"
+    assert said == "4×5 (axis 2, axis 3) · axis 0 at 1 of 2, axis 1 at 2 of 3"
     turned, said = inspector_views.sliced(array, Choice(indices=(4, 1), numbers=True, turned=1))
     np.testing.assert_array_equal(turned, array[1, :, :, 4])
 
@@ -140,11 +140,11 @@ async def test_two_steps_side_by_side(home: Path) -> None:
     ("key", "says"),
     [
         ("s", "the last step moved the weights"),
-        ("a", "axis 0 at 0 of 4"),
-        ("b", "axis 0 at 0 of 4"),
-        ("w", "axis 0 at 0 of 6"),
-        ("f", "0    1"),
-        ("m", "8×8"),
+        ("a", "6×8×8 (channel, row, column) · sample 0 of 4"),
+        ("b", "sample 0 of 4"),
+        ("w", "6×3×3 (output, axis 2, axis 3) · input 0 of 1"),
+        ("f", "0        1"),
+        ("m", "2×8×8 (head, query, key)"),
         ("e", "71% of the variance"),
     ],
 )
@@ -161,7 +161,8 @@ async def test_another_sample_and_the_numbers_themselves(home: Path) -> None:
     async with app_on(home).run_test(size=(120, 40)) as pilot:
         screen = await open_inspector(pilot, run)
         await pilot.press("a", "full_stop", "t", "colon")
-        await until(pilot, lambda: screen.settled and "axis 0 at 1 of 4, axis 1 at 1 of 6" in page(screen))
+        said = "sample 1 of 4 (number 16), channel 1 of 6"
+        await until(pilot, lambda: screen.settled and said in " ".join(page(screen).split()))
 
 
 async def test_a_layer_marked_is_the_layer_shown(home: Path) -> None:

@@ -56,9 +56,7 @@ def _list(*, as_json: bool) -> None:
             continue
         entry: dict[str, Any] = {"name": path.stem, "path": str(path), "pitfall": path in pitfalls}
         found.append(entry | about.model_dump(exclude={"try_", "try"}))
-    found.sort(
-        key=lambda entry: (entry["pitfall"], *place(entry["chapter"], entry["lesson"], entry["name"]))
-    )
+    found.sort(key=lambda entry: (entry["pitfall"], *place(entry["chapter"], entry["lesson"], entry["name"])))
     if as_json:
         print_json(found)
         return

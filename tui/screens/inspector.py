@@ -22,11 +22,13 @@ from textual.widget import Widget
 
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
-from tui import inspection, inspector_views, words
+from tui import calculation, inspection, inspector_views, words
+from tui.engine_client import EngineClient, shared
 from tui.folder_follower import FolderFollower, FolderRead
 from tui.inspection import Inspection
 from tui.inspector_views import VIEWS, Choice, View
 from tui.screens.panels import PanelScreen
+from tui.widgets.calculator import Calculator, Prompt
 from tui.widgets.frame import Frame
 from tui.widgets.gauge import Part
 from tui.widgets.layer_list import LayerList
@@ -41,6 +43,7 @@ EMPTY = "Nobody has looked inside yet. Looks come by themselves at the first, be
 DAMAGED = "This look cannot be read. [ and ] go to others."
 TRACK = 40
 GAP = 3
+TYPED = "calculator"  # key of the preferences: the lines typed into the calculator
 SIDE_BY_SIDE = 60  # columns of the view from which two steps stand beside each other
 
 
@@ -79,18 +82,28 @@ class InspectorScreen(PanelScreen):
 
     Args:
         path: of the run directory.
+        engine: works the shape calculator's lines out; the app's own when left out.
     """
 
     HELP_TITLE = "Inspector"
     WHERE = "inspector"
-    KEYS = ("inspector.earlier", "inspector.later", "inspector.pin", "panels.next", "back")
+    KEYS = (
+        "inspector.earlier",
+        "inspector.later",
+        "inspector.pin",
+        "inspector.calculate",
+        "panels.next",
+        "back",
+    )
     DEFAULT_CSS = """
     InspectorScreen {
-        #panels { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 3fr 2fr; }
-        #view { row-span: 2; }
+        #panels { layout: grid; grid-size: 2 3; grid-columns: 1fr 1fr; grid-rows: 3fr 2fr auto; }
+        #view, #flow { row-span: 2; }
+        #calculator { height: auto; }
         &.-pinned #panels { grid-columns: 2fr 5fr; }
         &.-narrow #panels { grid-size: 1 1; grid-columns: 1fr; grid-rows: 1fr; }
-        &.-narrow #view { row-span: 1; }
+        &.-narrow #view, &.-narrow #flow { row-span: 1; }
+        &.-narrow #calculator, &.-narrow Calculator { height: 1fr; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,6 +111,9 @@ class InspectorScreen(PanelScreen):
                 tooltip="The look before this one"),
         Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="inspector.later",
                 tooltip="The look after this one"),
+        Binding("equals_sign", "go(3)", "Calculate", key_display="=", id="inspector.calculate",
+                tooltip="Work shapes out: layers in a row, tensors, gradients"),
+        Binding("4", "go(3)", "Panel 4", id="panels.4", tooltip="To the shape calculator", show=False),
         Binding("c", "pin", "Compare", id="inspector.pin", tooltip="Keep this step beside the others, or no longer"),
         *(Binding(key, f"view('{view}')", view.capitalize(), id=f"inspector.{view}", show=False,
                   tooltip=f"{view.capitalize()} of the marked layer") for view, key in VIEWS),
@@ -114,9 +130,10 @@ class InspectorScreen(PanelScreen):
                 tooltip="One further on the second axis that is not shown", show=False),
     ]  # fmt: skip
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, engine: EngineClient | None = None) -> None:
         super().__init__()
         self.run = RunDir(path)
+        self.engine = engine or shared()
         self.choice = Choice()
         self.look = Inspection()
         self.pinned: tuple[str, Inspection] | None = None
@@ -128,10 +145,10 @@ class InspectorScreen(PanelScreen):
         self._follower = FolderFollower(self.post_message, self.run, folder, inspection.read)
 
     def compose_body(self) -> ComposeResult:
-        """Slider, tab line, layers, gradient flow, view."""
+        """Slider, tab line, layers, view, gradient flow, shape calculator."""
         self.place_panels(self.app.size)
         yield Slider()
-        yield TabLine(("Layers", "View", "Gradient flow"))
+        yield TabLine(("Layers", "View", "Gradient flow", "Calculator"))
         with Container(id="panels"):
             with Frame(title="Layers", id="layers", classes="-active"):
                 yield LayerList()
@@ -139,11 +156,18 @@ class InspectorScreen(PanelScreen):
                 yield Page(id="view-page")
             with Frame(title="Gradient flow", id="flow"):
                 yield Page(id="flow-page")
+            with Frame(title="Shape calculator", id="calculator"):
+                yield Calculator(self.engine, calculation.remembered(self.dltui.preferences.get(TYPED, [])))
 
     @property
     def layer_list(self) -> LayerList:
         """The layers."""
         return self.query_one(LayerList)
+
+    @property
+    def calculator(self) -> Calculator:
+        """The shape calculator."""
+        return self.query_one(Calculator)
 
     def key_ids(self) -> Sequence[str]:
         """What turns a tensor, where one is shown."""
@@ -152,7 +176,8 @@ class InspectorScreen(PanelScreen):
         return ("inspector.sample-on", "inspector.numbers", "inspector.axes", *self.KEYS[:3])
 
     def panel_targets(self) -> Sequence[Widget]:  # noqa: D102
-        return self.layer_list, self.query_one("#view-page", Page), self.query_one("#flow-page", Page)
+        pages = self.query_one("#view-page", Page), self.query_one("#flow-page", Page)
+        return self.layer_list, *pages, self.calculator.prompt
 
     # Following.
 
@@ -194,6 +219,8 @@ class InspectorScreen(PanelScreen):
             self.files.index(self.file) if self.file in self.files else 0,
         )
         slider.told = DAMAGED if damaged else told(self.look) if self.files else EMPTY
+        self.calculator.x = self.look.fed
+        self.query_one("#calculator", Frame).frame_state = f"x: {self.look.fed}" if self.look.fed else ""
         troubles = sum(bool(row.trouble) for row in self.look.rows)
         frame = self.query_one("#layers", Frame)
         frame.frame_state, frame.frame_tone = (f"▲ {troubles}", "warning") if troubles else ("", "")
@@ -228,9 +255,7 @@ class InspectorScreen(PanelScreen):
         page, frame = self.query_one("#view-page", Page), self.query_one("#view", Frame)
         width, height = page.width, max(6, page.size.height)
         frame.frame_title = self._title()
-        frame.frame_state = " ".join(
-            f"{key}" if view != self.choice.view else f"[{key}]" for view, key in VIEWS
-        )
+        frame.frame_state = keys_told(self.choice.view, frame.size.width - words.cells(frame.frame_title))
         if self.pinned is None:
             page.show(self._lines(self.file, self.look, width, height))
             return
@@ -285,6 +310,16 @@ class InspectorScreen(PanelScreen):
         message.stop()
         self.action_go(1)
 
+    @on(Calculator.Remember)
+    def _remember(self, message: Calculator.Remember) -> None:
+        message.stop()
+        self.dltui.preferences.set(TYPED, message.typed)
+
+    @on(Prompt.Left)
+    def _prompt_left(self, message: Prompt.Left) -> None:
+        message.stop()
+        self.action_go(0)
+
     # Keys.
 
     def action_turn(self, by: int) -> None:
@@ -323,6 +358,15 @@ class InspectorScreen(PanelScreen):
         """One further along an axis that is not shown."""
         self.choice = self.choice.moved(hidden, by)
         self.show()
+
+
+def keys_told(chosen: View, room: int) -> str:
+    """The keys of the views, with their names where there is room; the chosen one in brackets."""
+    named = [f"[{key} {view}]" if view == chosen else f"{key} {view}" for view, key in VIEWS]
+    whole = "  ".join(named)
+    if words.cells(whole) <= room - 8:
+        return whole
+    return " ".join(f"[{key}]" if view == chosen else key for view, key in VIEWS)
 
 
 def told(look: Inspection) -> str:

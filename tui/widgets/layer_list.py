@@ -8,10 +8,10 @@ from tui import words
 from tui.layer_rows import LayerRow
 from tui.widgets.line_list import Cell, LineList, fitted
 
-_FIGURE = 10
+_FIGURE = 8
 _LEAST_PATH = 10
 _COLUMNS = (  # title, width, what is in it; the first ones stay longest
-    ("zeros", 7),
+    ("zeros", 6),
     ("std", _FIGURE),
     ("gradient", _FIGURE),
     ("update", _FIGURE),
@@ -82,7 +82,7 @@ class LayerList(LineList):
         path, columns = self._shown(width)
         titles = {
             "gradient": "|grad|",
-            "weights": "|weights|",
+            "weights": "|w|",
             "update": "upd/w",
             "kind": "  type",
             "shape": "  output",
@@ -98,4 +98,6 @@ def _figure(row: LayerRow, title: str) -> str:
         return words.UNKNOWN if row.zeros is None else f"{100 * row.zeros:.0f} %"
     values = {"mean": row.mean, "std": row.std, "weights": row.weight_norm, "gradient": row.gradient_norm}
     values["update"] = row.update
-    return words.metric(values[title])
+    value = values[title]
+    said = words.metric(value)
+    return said if value is None or len(said) < _FIGURE else f"{value:.1e}"

@@ -11,6 +11,8 @@ import torch
 
 from dlcore.inspection.looking import look_inside
 from dlcore.series import read
+from dlcore.training.checkpoints import CheckpointFolder
+from dlcore.training.progress import restore
 from dlcore.training.trainer import Trainer
 from tests.core.training.small import assert_same, close_all, events, final_state, make_trainer
 
@@ -126,3 +128,19 @@ def test_a_look_that_fails_is_told_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert trainer.fit().reason == "epochs"
     assert len(events(trainer, "warning")) == 1
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("stop_after", [3, 5, 7])
+def test_a_resumed_training_that_is_looked_into_ends_as_one_that_never_stopped_nor_was(
+    tmp_path: Path, stop_after: int
+) -> None:
+    looking = {"inspect": look, "inspection": ALWAYS, **EVERYTHING}
+    assert make_trainer(tmp_path, stop_after=stop_after, **looking).fit().reason == "stopped"
+    resumed = make_trainer(tmp_path, **looking)
+    checkpoint = CheckpointFolder(tmp_path / "run" / "checkpoints").newest()
+    assert checkpoint is not None
+    restore(resumed, checkpoint)
+    resumed.fit()
+    plain = make_trainer(tmp_path, name="plain", **EVERYTHING)
+    plain.fit()
+    assert_same(final_state(resumed), final_state(plain))
