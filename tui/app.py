@@ -37,7 +37,15 @@ PATIENCE = 3.0  # seconds to leave properly after a signal, before the process e
 HANGUP_CHECK = 5.0
 WARM_UP = 1.0  # seconds after which a run that is attached is on the screen
 SWITCH = 0.001  # seconds a thread may keep the others waiting; followers must not be felt in the keys
-_KEYS = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "escape": "esc", "delete": "del"}
+_KEYS = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "escape": "esc",
+    "delete": "del",
+}
 
 
 class DltuiApp(App[None]):
@@ -59,6 +67,8 @@ class DltuiApp(App[None]):
         Binding("question_mark", "keys", "Keys", id="keys", tooltip="All keys of this screen", show=False),
         Binding("ctrl+p", "command_palette", "Palette", id="palette", tooltip="Find any action", show=False),
         Binding("q", "leave", "Leave", id="leave", tooltip="Leave dltui; what trains goes on", show=False),
+        Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave without a question; what trains goes on",
+                show=False, priority=True),
         Binding("ctrl+l", "redraw", "Redraw", id="redraw", tooltip="Draw the whole screen anew", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", id="suspend", tooltip="To the shell", show=False),
     ]  # fmt: skip

@@ -30,10 +30,18 @@ class Draft:
         values: of the preset that it begins from.
         source: that preset as typed after ``dltui run``; "" for none.
         base: folder that relative paths are taken from after the working folder.
+        name: of the preset where its file is called otherwise, as that of a run is.
     """
 
-    def __init__(self, values: Mapping[str, Mapping[str, Any]], source: str = "", base: Path | None = None):
+    def __init__(
+        self,
+        values: Mapping[str, Mapping[str, Any]],
+        source: str = "",
+        base: Path | None = None,
+        name: str = "",
+    ) -> None:
         self.source = source
+        self.name = name
         self.base = base
         self.values: Values = {section: copy.deepcopy(dict(table)) for section, table in values.items()}
         self.begun: Values = copy.deepcopy(self.values)
@@ -47,8 +55,8 @@ class Draft:
     @property
     def title(self) -> str:
         """A name for the run."""
-        if self.source:
-            return Path(self.source).stem
+        if self.name or self.source:
+            return self.name or Path(self.source).stem
         data, model = (str(self.get(section, "name") or "") for section in ("data", "model"))
         return "-".join(Path(name.partition(".py:")[0]).stem for name in (data, model) if name)
 
@@ -116,7 +124,7 @@ class Draft:
 
     def saved(self, path: Path) -> None:
         """Goes on from the file that it has been written to."""
-        self.source, self.base = str(path), path.absolute().parent
+        self.source, self.base, self.name = str(path), path.absolute().parent, ""
         self.begun = copy.deepcopy(self.values)
 
     def _as_begun(self, section: str) -> bool:

@@ -9,14 +9,16 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlcore import launch
 from dlcore import preset as presets
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
 from dlcore.preset_overrides import parse_override
-from dlcore.preset_sections import NAMED
+from dlcore.preset_sections import NAMED, Suggestion
 from dlcore.preset_text import parse, read_text
+from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui.commands import run_files
 from tui.draft import Draft
@@ -37,7 +39,15 @@ def load(source: str, changes: Sequence[str] = ()) -> Draft:
         path = presets.find(source)  # raises, naming the nearest
     data = parse(read_text(path, safe_text(source, limit=200)), safe_text(source, limit=200)).data
     values = {section: table for section, table in data.items() if isinstance(table, dict)}
-    draft = Draft(values, source, _base_of(path))
+    told = _of_run(path)
+    base = told.get("base")
+    name = told.get("preset")
+    draft = Draft(
+        values,
+        source,
+        Path(base) if isinstance(base, str) else path.absolute().parent,
+        Path(name).stem if isinstance(name, str) else "",
+    )
     for change in changes:
         override = parse_override(change)
         section, key = override.place[:2]
@@ -48,15 +58,23 @@ def load(source: str, changes: Sequence[str] = ()) -> Draft:
     return draft
 
 
-def _base_of(path: Path) -> Path:
-    """Where relative paths in a preset are taken from: its folder; for a run's own, that of the original."""
+def _of_run(path: Path) -> dict[str, Any]:
+    """What is told of the run whose own preset this is: what it is called, where its relative paths start."""
     told = path.with_name("run.json")
     if path.name == "preset.toml" and told.is_file():
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            base = json.loads(told.read_bytes()).get("base")
-            if isinstance(base, str):
-                return Path(base)
-    return path.absolute().parent
+            found = json.loads(told.read_bytes())
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+def suggestions(run: Path) -> tuple[Suggestion, ...]:
+    """The changes that a run's preset says are worth a try.
+
+    Raises:
+        UserError: the preset cannot be read.
+    """
+    return run_files.preset_of(RunDir(run), (), builders=False).about.try_
 
 
 def save(draft: Draft, path: Path) -> None:
@@ -70,6 +88,15 @@ def save(draft: Draft, path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{safe_text(path)} cannot be written: {reason}") from error
+
+
+def start_changed(run: Path, changes: Sequence[str], runs: Path) -> Path:
+    """Starts a run with the preset of another, but for the changes; returns its directory when it trains.
+
+    Raises:
+        UserError: what keeps it from starting.
+    """
+    return start(load(str(run / "preset.toml"), changes), runs, wait_ready=True)
 
 
 def start(
@@ -88,7 +115,7 @@ def start(
         UserError: what keeps it from starting; no run is left behind.
     """
     run_files.require_writable(runs)
-    source = draft.source or f"{draft.title}.toml"
+    source = f"{draft.title}.toml" if draft.name or not draft.source else draft.source
     preset = presets.loads(draft.toml(), source, builders=False, base=draft.base)
     run = run_files.create(runs, None, preset)
     try:

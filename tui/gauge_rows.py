@@ -11,11 +11,11 @@ from tui.widgets.gauge import Part, Row, bar, history, percent, stacked
 
 History = Mapping[str, Sequence[float | None]]
 
-OURS, OTHERS = "█", "▒"
+OURS, OTHERS = "━", "╍"
 LEGEND: Row = [
-    Part(OURS, "accent"),
+    Part(2 * OURS, "accent"),
     Part(" this run  ", "quiet"),
-    Part(OTHERS, "primary"),
+    Part(2 * OTHERS, "primary"),
     Part(" others", "quiet"),
 ]
 CPU = "cpu"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tui import heat, inspection, words
 from tui.inspection import Inspection
 from tui.plain_data import number
-from tui.widgets.gauge import Part
+from tui.widgets.gauge import FULL, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def statistics(look: Inspection, layer: int, width: int) -> list[Line]:
     entry = look.entries[layer]
     page: list[Line] = []
     for name, table in inspection.tables(entry):
-        page += [[Part(name, "accent")], *_figures(table, width)]
+        page += [[Part(name, "strong")], *_figures(table, width)]
         counts = inspection.histogram(table)
         if counts:
             broad = max(1, min(BROADEST_BAR, (width - 2) // len(counts)))
@@ -233,7 +233,7 @@ def flow_lines(look: Inspection, here: str, width: int) -> list[Line]:
         label += " " * (column - words.cells(label))
         tone = "warning" if faint else "primary"
         page.append([
-            Part(label, "accent" if path == here else ""), Part(" "), Part("█" * max(1, round(share * room)), tone),
+            Part(label, "accent" if path == here else ""), Part(" "), Part(FULL * max(1, round(share * room)), tone),
             Part(f" {size:.1e}" + (" ▲" if faint else ""), "quiet"),
         ])  # fmt: skip
     return page

@@ -32,7 +32,7 @@ _SIGNS = {
 def _table() -> dict[int, str]:
     """One ASCII sign for each sign that the app draws with."""
     table = dict.fromkeys(range(0x2500, 0x2580), "+")
-    for signs, plain in (("─━┄┅┈┉╌╍═╴╶╸╺╼╾", "-"), ("│┃┆┇┊┋╎╏║╵╷╹╻╽╿", "|")):
+    for signs, plain in (("─┄┈╌╴╶", "-"), ("━┅┉╍═╸╺╼╾", "="), ("│┃┆┇┊┋╎╏║╵╷╹╻╽╿", "|")):
         table |= dict.fromkeys(map(ord, signs), plain)
     table |= dict.fromkeys(range(0x2580, 0x25A0), "#")  # half blocks and quadrants
     table |= dict.fromkeys(range(0x2801, 0x2900), ".")  # braille

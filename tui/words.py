@@ -6,6 +6,7 @@ Pure functions of their arguments; a figure that is not known reads as ``-``, ne
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +29,8 @@ STATUS_COLOURS = {
     "died": "red",
 }
 UNKNOWN = "-"
-_BARS = "▁▂▃▄▅▆▇█"
+_STAMPED = re.compile(r"^\d{8}-\d{6}-(?=.)")
+_BARS = "▁▂▃▄▅▆▇"  # none as tall as its line: rows of a list must not run into each other
 
 
 def metric(value: float | None) -> str:
@@ -128,6 +130,11 @@ def status(name: str) -> str:
     return f"{STATUS_SIGNS.get(name, '?')} {name}"
 
 
+def short_run_name(name: str) -> str:
+    """The name without the time that it begins with: ``digits-cnn``."""
+    return _STAMPED.sub("", name)
+
+
 def plural(number: int, noun: str) -> str:
     """``1 run``, ``3 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -145,7 +152,7 @@ def sparkline(values: Sequence[float]) -> str:
         elif spread <= 0 or not math.isfinite(spread):
             marks.append(_BARS[3])
         else:
-            marks.append(_BARS[min(7, int((value - low) / spread * 8))])
+            marks.append(_BARS[min(len(_BARS) - 1, int((value - low) / spread * len(_BARS)))])
     return "".join(marks)
 
 

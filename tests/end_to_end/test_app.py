@@ -250,7 +250,7 @@ def test_hostile_texts_stay_texts(terminal: MakeTerminal, tmp_path: Path) -> Non
 def test_nothing_is_sent_while_nothing_changes(terminal: MakeTerminal, tmp_path: Path) -> None:
     make_run(tmp_path / "runs", "a-run")
     screen = opened(terminal())
-    screen.expect("█")  # of the sparkline, which comes last
+    screen.expect("▇")  # of the sparkline, which comes last
     screen.settle(8 * SILENCE)
     assert screen.read(4 * SILENCE) == b""
 

@@ -15,7 +15,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.pilot import Pilot
 from textual.theme import Theme
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tests.tui.piloting import NOW, app_on, home_screen, listed, until
 from tests.tui.recorded import make_run
@@ -98,6 +98,8 @@ async def test_help_tells_every_key_of_the_screen(home: Path) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
         told = {what for _, rows in help_screen.groups(home_screen(pilot)) for _, what in rows}
         assert expected <= told
+        lines = str(pilot.app.screen.query_one(Static).render()).splitlines()
+        assert all(line == "" or line[0] != " " or line.startswith("  ") for line in lines)
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is home_screen(pilot))
 
@@ -289,6 +291,35 @@ async def test_a_click_chooses(home: Path) -> None:
         await until(pilot, lambda: pilot.app.screen.query("#choices"))
         await pilot.click("#choices", offset=(4, 1))
         await until(pilot, lambda: answers == ["stop"])
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24)])
+async def test_long_answers_stand_in_full(home: Path, size: tuple[int, int]) -> None:
+    said = "Another width: watch what becomes of the validation loss, and of the time a step takes. " * 2
+    dialog = Choose("Try", [Choice("a", "model.width=64", said), Choice("b", "model.width=8" * 9, said)])
+    async with app_on(home).run_test(size=size) as pilot:
+        answers: list[Any] = []
+        pilot.app.push_screen(dialog, answers.append)
+        await until(pilot, lambda: dialog.is_mounted and dialog.query("#choices").first().size.width)
+        box = dialog.query("#choices").first()
+        lines = str(box.render()).splitlines()
+        assert max(map(len, lines)) <= box.size.width <= size[0] - 4
+        if size[1] > 12:
+            assert " ".join(" ".join(lines).split()).count(said.strip()) == 2
+        second = next(number for number, line in enumerate(lines) if "width=8" in line)
+        await pilot.click("#choices", offset=(4, second))
+        await until(pilot, lambda: answers == ["b"])
+
+
+async def test_every_text_of_a_dialog_is_within_a_narrow_terminal(home: Path) -> None:
+    asked = Confirm(
+        "Delete 5 runs?", "\n".join(["20261121-103140-digits-logistic"] * 5) + "\n\nAll of it. " * 3
+    )
+    async with app_on(home).run_test(size=(40, 12)) as pilot:
+        pilot.app.push_screen(asked)
+        await until(pilot, lambda: asked.is_mounted and asked.query(".hint").first().size.width)
+        shown = pilot.app.screen.region
+        assert all(shown.contains_region(box.region) for box in asked.query("Vertical, .hint"))
 
 
 async def test_prompt_takes_only_what_will_do(home: Path) -> None:

@@ -93,6 +93,11 @@ def test_ticks_lie_inside_and_rise(low: float, span: float, most: int) -> None:
     assert [tick.at for tick in found] == sorted(tick.at for tick in found)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 2.5), (0, 3), (0, 1), (-0.5, 1.5), (0.4, 1.0)])
+def test_a_low_chart_has_two_ticks_too(low: float, high: float) -> None:
+    assert len(chart_scale.y_ticks(Limits(low, high), 1, log=False)) == 2
+
+
 @given(st.floats(-300, 290), st.floats(0.01, 12), st.integers(1, 8))
 def test_log_ticks_lie_inside(low: float, span: float, most: int) -> None:
     limits = Limits(low, low + span)

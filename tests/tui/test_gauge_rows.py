@@ -48,7 +48,7 @@ def test_one_gpu_in_full() -> None:
     assert shown[0].endswith("62.0/79.0 GiB")
     assert "this run 3.0  others 59.0  driver 0.5 GiB" in shown[1]
     assert shown[2].endswith("97 %")
-    assert shown[3].startswith("power  512/700 W") and "61 °C" in shown[3] and shown[3].endswith("▅█")
+    assert shown[3].startswith("power  512/700 W") and "61 °C" in shown[3] and shown[3].endswith("▄▇")
 
 
 def test_a_gpu_without_figures_reads_n_a_and_never_0() -> None:
@@ -57,7 +57,7 @@ def test_a_gpu_without_figures_reads_n_a_and_never_0() -> None:
         lines(many_gpus([Gpu("0"), Gpu("1")], {}, 44))[1:],
     ):
         assert all("n/a" in line for line in shown)
-        assert not any("0 %" in line or "0.0" in line or "█" in line or "░" in line for line in shown)
+        assert not any("0 %" in line or "0.0" in line or "━" in line or "─" in line for line in shown)
 
 
 def test_a_host_without_figures_reads_n_a() -> None:
@@ -104,8 +104,8 @@ def test_what_matters_least_goes_first(height: int) -> None:
 
 def test_the_worker_s_part_of_a_bar_is_told_from_the_others() -> None:
     row = host_rows(HOST, {}, 60)[0].row
-    assert [part.tone for part in row if set(part.text) == {"█"}] == ["accent"]
-    assert any(set(part.text) == {"▒"} for part in row)
+    assert [part.tone for part in row if set(part.text) == {"━"}] == ["accent"]
+    assert any(set(part.text) == {"╍"} for part in row)
 
 
 @given(st.floats(-1, 2), st.integers(0, 100))
@@ -128,8 +128,8 @@ def test_a_small_part_is_seen() -> None:
 
 
 def test_a_history_ends_at_the_right_and_is_blank_where_nothing_was_known() -> None:
-    assert history([0.0, None, 1.0], 6) == "   ▁ █"
-    assert history([0.5] * 100, 4) == "▅▅▅▅"
+    assert history([0.0, None, 1.0], 6) == "   ▁ ▇"
+    assert history([0.5] * 100, 4) == "▄▄▄▄"
     assert history([0.5], 0) == ""
 
 

@@ -85,7 +85,7 @@ def test_the_flow_names_layers_that_hardly_learn() -> None:
         for path, norm in (("first", 1e-9), ("last", 1.0))
     ]
     lines = text(inspector_views.flow_lines(Inspection(entries=tuple(rows)), "first", 50)).split("\n")
-    assert lines[0].startswith("first █ ")
+    assert lines[0].startswith("first ━ ")
     assert lines[0].endswith("▲")
     assert "▲" not in lines[1]
 

@@ -115,6 +115,7 @@ KEYS: dict[str, list[tuple[str, Check]]] = {
         ("slash f a i l enter", lambda p: names(p) == ["c-failed"] and run_list(p).has_focus),
         ("slash z z", lambda p: home_screen(p).query_one("#note").display),
     ],
+    "runs.try": [("t", lambda p: "nothing to try" in recorder(p).told[0])],
     "runs.resume": [("end r", lambda p: isinstance(p.app.screen, Prompt))],
     "runs.stop": [("X", lambda p: "Nothing to stop" in recorder(p).told[0])],
     "runs.delete": [
@@ -200,6 +201,15 @@ async def test_metric_conditions_filter(five: Recorder) -> None:
 
 
 # The preview.
+
+
+async def test_the_heading_follows_the_metric_that_runs_are_judged_by(home: Path) -> None:
+    run = make_run(home, "begins", status="starting", done=0)
+    async with Recorder(home).run_test(size=(80, 24)) as pilot:
+        rows = await listed(pilot, 1)
+        assert " best " in rows.render_line(0).text
+        run.write_state({"status": "stopped", "best": {"metric": "val/f1", "value": 0.5, "epoch": 1}})
+        await until(pilot, lambda: "f1" in rows.render_line(0).text)
 
 
 async def test_the_preview_shows_the_marked_run(five: Recorder) -> None:

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from tui import words
 from tui.folder_follower import FolderFollower, FolderRead
 from tui.samples import Sample, Samples, parse
-from tui.widgets.gauge import Part
+from tui.widgets.gauge import FULL, Part
 from tui.widgets.page import Line, Page
 from tui.widgets.panel import Context, Panel
 
@@ -198,7 +198,7 @@ def _numbers(rows: Sequence[Sample], width: int) -> list[Line]:
 def _swing(share: float, half: int) -> str:
     """A bar to the left of a line where the share is negative, else to the right."""
     long = min(half, round(abs(share) * half))
-    left, right = ("█" * long, "") if share < 0 else ("", "█" * long)
+    left, right = (FULL * long, "") if share < 0 else ("", FULL * long)
     return f"{left:>{half}}│{right:<{half}}"
 
 

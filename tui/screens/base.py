@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,11 +12,17 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from dlcore.errors import UserError
+from dlcore.text_safety import safe_text
 from tui.widgets.header import Header
 from tui.widgets.keys import KeyBar
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
     from tui.app import DltuiApp
+
+T = TypeVar("T")
 
 
 class AppScreen(Screen[None]):
@@ -55,6 +62,18 @@ class AppScreen(Screen[None]):
     def key_ids(self) -> Sequence[str]:
         """Ids of the bindings that matter now, the most important first; where empty, their own order."""
         return self.KEYS
+
+    async def in_thread(self, function: Callable[..., T], *args: Any, **options: Any) -> T | None:
+        """What it returns; None after an error that a person can mend, which is told."""
+        try:
+            return await asyncio.to_thread(function, *args, **options)
+        except UserError as error:
+            self.tell("\n".join(error.lines), "error")
+            return None
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """A notice in the corner, never read as markup."""
+        self.notify(safe_text(text, newlines=True), severity=severity, markup=False)
 
     def action_back(self) -> None:
         """Leaves this screen; on the first one there is nothing to go back to."""

@@ -6,17 +6,17 @@ time are told.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 
-from dlcore.errors import UserError
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.messages import OpenCompare
 from tui.screens.base import AppScreen
-from tui.screens.dialogs import Confirm, Prompt
+from tui.screens.dialogs import Choice, Choose, Confirm, Prompt
 
 if TYPE_CHECKING:
     from dlcore.run_dir import RunSummary
@@ -25,7 +25,7 @@ _NAMED = 6  # runs that a question names one by one
 
 
 class RunChores(AppScreen):
-    """`resume_run`, `stop_runs` and `delete_runs`; each calls `runs_touched` when it did something."""
+    """`resume_run`, `stop_runs`, `delete_runs`, `try_beside`; each calls `runs_touched` when it did something."""
 
     def runs_touched(self) -> None:
         """The files of some run are about to say something new."""
@@ -62,6 +62,28 @@ class RunChores(AppScreen):
             )
         )
         return None if answer is None else int(answer)
+
+    @work(exclusive=True, group="try")
+    async def try_beside(self, path: Path) -> None:
+        """Offers the changes that the run's preset suggests; the one taken trains, and both are compared."""
+        from tui import draft_files
+
+        offered = await self.in_thread(draft_files.suggestions, path) or ()
+        if not offered:
+            self.tell("Its preset suggests nothing to try; n sets up any other run.", "warning")
+            return
+        choices = [
+            Choice(str(number), safe_text(" ".join(each.set), limit=200), safe_text(each.say, limit=400))
+            for number, each in enumerate(offered)
+        ]
+        answer = await self.app.push_screen_wait(Choose("Try beside it", choices))
+        if answer is None:
+            return
+        change = offered[int(answer)].set
+        self.tell(f"Starting {words.short_run_name(path.name)} with {' '.join(change)} …")
+        started = await self.in_thread(draft_files.start_changed, path, change, self.dltui.runs)
+        if started is not None:
+            self.app.post_message(OpenCompare([path, started]))
 
     @work
     async def stop_runs(self, runs: Sequence[RunSummary]) -> None:
@@ -101,17 +123,13 @@ class RunChores(AppScreen):
                 self.runs_touched()
 
     async def _do(self, action: Callable[..., None], *arguments: object) -> bool:
-        """Runs it in a thread; an error that a person can mend is told."""
-        try:
-            await asyncio.to_thread(action, *arguments)
-        except UserError as error:
-            self.tell("\n".join(error.lines), "error")
-            return False
-        return True
+        """Whether it was done; an error that a person can mend is told."""
+        return await self.in_thread(_done, action, *arguments) is True
 
-    def tell(self, text: str, severity: str = "information") -> None:
-        """A notice in the corner, never read as markup."""
-        self.notify(safe_text(text, newlines=True), severity=severity, markup=False)  # type: ignore[arg-type]
+
+def _done(action: Callable[..., None], *arguments: object) -> bool:
+    action(*arguments)
+    return True
 
 
 def _names(runs: Sequence[RunSummary]) -> str:

@@ -13,20 +13,32 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from dlcore.text_safety import safe_text
+from tui import words
+from tui.widgets.text_lines import wrapped
 
 T = TypeVar("T")
+_QUIET = "$foreground 70%"
+WIDEST = 70  # columns of a text
+LOW = 16  # lines below which the air around the texts goes
+
+
+def key_line(*keys: tuple[str, str]) -> Content:
+    """What the keys do, as on the last line of a screen."""
+    parts: list[str | tuple[str, str]] = []
+    for key, what in keys:
+        parts += [(key, "bold $foreground"), f" {what}   "]
+    return Content.assemble(*parts).rstrip()
 
 
 def hint(*keys: tuple[str, str]) -> Static:
     """A line that says what the keys do."""
-    parts: list[str | tuple[str, str]] = []
-    for key, what in keys:
-        parts += [(key, "bold $foreground"), f" {what}   "]
-    return Static(Content.assemble(*parts), classes="hint")
+    return Static(key_line(*keys), classes="hint")
 
 
 class Choice(NamedTuple):
@@ -48,19 +60,24 @@ class Dialog(ModalScreen[T | None]):
         & > Vertical {
             width: auto;
             min-width: 32;
-            max-width: 76;
+            max-width: 100%;
             height: auto;
-            max-height: 90%;
+            max-height: 100%;
             border: round $accent;
             border-title-color: $foreground;
             border-title-style: bold;
             background: $background;
             padding: 1 2;
+            overflow-y: auto;
         }
 
-        .question { width: auto; max-width: 70; height: auto; }
-        .hint { width: auto; max-width: 70; height: auto; color: $foreground 70%; margin-top: 1; }
-        .error { width: auto; max-width: 70; height: auto; color: $error; }
+        .question { width: auto; height: auto; }
+        #choices { margin-top: 1; }
+        .hint { width: auto; height: auto; color: $foreground 70%; margin-top: 1; }
+        .error { width: auto; height: auto; color: $error; }
+        &.-low > Vertical { padding: 0 1; }
+        &.-low .hint { margin-top: 0; dock: bottom; }
+        &.-low #choices { margin-top: 0; }
     }
     """
 
@@ -79,6 +96,20 @@ class Dialog(ModalScreen[T | None]):
     def compose_box(self) -> ComposeResult:
         """What is in the box."""
         yield from ()
+
+    def on_mount(self) -> None:
+        """As wide as its texts, as long as they fit."""
+        self._fit(self.app.size)
+
+    def on_resize(self, event: Resize) -> None:
+        """Another width for the texts, which wrap."""
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        self.set_class(size.height < LOW, "-low")
+        around = 4 if size.height < LOW else 6
+        for text in self.query(".question, .hint, .error"):
+            text.styles.max_width = max(8, min(WIDEST, size.width - around))
 
     def action_leave(self) -> None:
         """No answer."""
@@ -137,24 +168,38 @@ class Choose(Dialog[str]):
         self._question = safe_text(question, newlines=True)
         self._choices = tuple(choices)
         self._at = default
+        self._owners: list[int] = []  # the answer that each line is of
 
     def compose_box(self) -> ComposeResult:
         """The answers, one a line."""
         if self._question:
             yield Static(self._question, classes="question", markup=False)
         yield Static(self._lines(), id="choices", classes="question", markup=False)
-        yield hint(("up, down", "choose"), ("enter", "take"), ("esc", "leave"))
+        yield hint(("↑↓", "choose"), ("enter", "take"), ("esc", "leave"))
 
     def _lines(self) -> Content:
-        lead = max(len(choice.label) for choice in self._choices)
-        lines = []
+        """Details beside the labels where all fit, else below them; left out where lines are few."""
+        lead = max(words.cells(choice.label) for choice in self._choices)
+        longest = max(words.cells(choice.detail) for choice in self._choices)
+        width = min(WIDEST, self.app.size.width - 6)
+        beside, low = lead + longest + 5 <= width, self.app.size.height < LOW
+        lines: list[Content] = []
+        self._owners = []
         for number, choice in enumerate(self._choices):
             here = number == self._at
-            mark = "▸ " if here else "  "
-            style = "bold $accent" if here else ""
-            label = (f"{mark}{choice.label.ljust(lead)}", style)
-            lines.append(Content.assemble(label, "   ", (choice.detail, "$foreground 70%")))
+            label = words.fit(choice.label, max(8, width - 2))
+            line = Content.styled(f"{'▸ ' if here else '  '}{label}", "bold $accent" if here else "")
+            if beside and choice.detail:
+                space = " " * (lead - words.cells(label) + 3)
+                line = Content.assemble(line, space, (choice.detail, _QUIET))
+            below = [] if beside or low else wrapped(choice.detail, max(8, width - 4))
+            lines += [line, *(Content.styled(f"    {text}", _QUIET) for text in below if text)]
+            self._owners += [number] * (len(lines) - len(self._owners))
         return Content("\n").join(lines)
+
+    def _fit(self, size: Size) -> None:
+        super()._fit(size)
+        self.query_one("#choices", Static).update(self._lines())
 
     def action_move(self, by: int) -> None:
         """Marks the answer above or below."""
@@ -171,8 +216,8 @@ class Choose(Dialog[str]):
 
         if isinstance(event, Click) and event.widget is self.query_one("#choices"):
             offset = event.get_content_offset(self.query_one("#choices"))
-            if offset is not None and offset.y < len(self._choices):
-                self.dismiss(self._choices[offset.y].value)
+            if offset is not None and offset.y < len(self._owners):
+                self.dismiss(self._choices[self._owners[offset.y]].value)
 
 
 class Prompt(Dialog[str]):

@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from textual import work
 
-from dlcore.errors import UserError
 from dlcore.text_safety import safe_text
 from tui.draft import BLANK, Draft
 from tui.engine_client import EngineClient
 from tui.messages import OpenRun
 from tui.screens.base import AppScreen
 from tui.screens.dialogs import Confirm, Prompt
-
-T = TypeVar("T")
 
 
 class DraftChores(AppScreen):
@@ -49,7 +46,7 @@ class DraftChores(AppScreen):
 
         draft = Draft(BLANK)
         if source is not None:
-            draft = await self._in_thread(draft_files.load, source, changes) or self.draft or draft
+            draft = await self.in_thread(draft_files.load, source, changes) or self.draft or draft
         if draft is not self.draft:
             self.draft = draft
             self.draft_replaced()
@@ -91,7 +88,7 @@ class DraftChores(AppScreen):
             question = f"{safe_text(path)} is there already."
             if not await self.app.push_screen_wait(Confirm("Replace the file?", question, agree="replace")):
                 return
-        if await self._in_thread(_done, draft_files.save, self.draft, path):
+        if await self.in_thread(_done, draft_files.save, self.draft, path):
             self.draft.saved(path)
             self.draft_replaced()
             self.tell(f"Saved: dltui run {path}")
@@ -119,7 +116,7 @@ class DraftChores(AppScreen):
             return
         self.starting = True
         self.starting_changed()
-        path = await self._in_thread(
+        path = await self.in_thread(
             draft_files.start,
             self.draft,
             self.dltui.runs,
@@ -144,18 +141,6 @@ class DraftChores(AppScreen):
         question = "What you have changed here is not saved; ctrl+s would save it as a preset."
         answer = await self.app.push_screen_wait(Confirm(title, question, agree="leave it behind"))
         return answer is True
-
-    async def _in_thread(self, function: Callable[..., T], *args: Any, **options: Any) -> T | None:
-        """Its result; None after an error, which is told."""
-        try:
-            return await asyncio.to_thread(function, *args, **options)
-        except UserError as error:
-            self.tell("\n".join(error.lines), "error")
-            return None
-
-    def tell(self, text: str, severity: str = "information") -> None:
-        """A notice in the corner, never read as markup."""
-        self.notify(safe_text(text, newlines=True), severity=severity, markup=False)  # type: ignore[arg-type]
 
 
 _FILE = "a file …"

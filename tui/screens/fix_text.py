@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.fixes import Fix
-from tui.screens.dialogs import Dialog
+from tui.screens.dialogs import Dialog, hint
 
 _TONES = {"+": "$success", "-": "$error", "@": "$foreground 60%"}
 
@@ -47,7 +47,7 @@ class FixText(Dialog[None]):
         with VerticalScroll() as page:
             page.can_focus = False
             yield Static(coloured(self._fix.diff), classes="diff", markup=False)
-        yield Static("c copy   esc close", classes="hint", markup=False)
+        yield hint(("c", "copy"), ("esc", "close"))
 
     def action_copy(self) -> None:
         """To the clipboard of the terminal; ``patch`` and ``git apply`` take it."""

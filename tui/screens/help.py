@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -16,6 +18,9 @@ from tui import words
 
 Group = tuple[str, list[tuple[str, str]]]
 
+WIDTH = 72  # columns of the page
+LOW = 16  # lines below which the air around it goes
+LEAST = 6  # columns of keys
 _LEFT_OUT = {"screen.copy_text", "app.help_quit", "app.focus_next", "app.focus_previous"}
 _TITLES = {"app": "Everywhere"}
 
@@ -43,8 +48,9 @@ class HelpScreen(ModalScreen[None]):
             border-subtitle-color: $foreground 60%;
             background: $background;
             padding: 1 2;
-            scrollbar-size-vertical: 1;
+            scrollbar-gutter: stable;
         }
+        &.-low > VerticalScroll { padding: 0 1; max-height: 100%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,19 +69,21 @@ class HelpScreen(ModalScreen[None]):
             page.border_title = "Keys"
             page.border_subtitle = "esc close"
             page.can_focus = False
-            yield Static(self._content(), markup=False)
+            yield Static("", markup=False)
 
-    def _content(self) -> Content:
-        lead = max((words.cells(keys) for _, rows in self._groups for keys, _ in rows), default=0)
-        parts: list[Content] = []
-        for title, rows in self._groups:
-            if parts:
-                parts.append(Content(""))
-            parts.append(Content.styled(title, "bold"))
-            for keys, what in rows:
-                line = Content.assemble("  ", (keys.ljust(lead), "$accent"), "   ", what)
-                parts.append(line)
-        return Content("\n").join(parts)
+    def on_mount(self) -> None:
+        """Written for the width there is."""
+        self._write(self.app.size)
+
+    def on_resize(self, event: Resize) -> None:
+        """Other lines fit."""
+        self._write(event.size)
+
+    def _write(self, size: Size) -> None:
+        low = size.height < LOW
+        self.set_class(low, "-low")
+        width = min(WIDTH, size.width * 94 // 100) - (5 if low else 7)
+        self.query_one(Static).update(page(self._groups, width))
 
     def action_leave(self) -> None:
         """Closes the page."""
@@ -84,6 +92,26 @@ class HelpScreen(ModalScreen[None]):
     def action_scroll(self, by: int) -> None:
         """Lines down, or up where negative."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def page(told: Sequence[Group], width: int) -> Content:
+    """Keys and what they do in two columns; long texts go on below themselves."""
+    from tui.widgets.text_lines import wrapped
+
+    most = max(LEAST, width // 3 - 5)
+    lead = min(most, max((words.cells(keys) for _, rows in told for keys, _ in rows), default=0))
+    lines: list[Content] = []
+    for title, rows in told:
+        lines += [Content("")] if lines else []
+        lines.append(Content.styled(title, "bold"))
+        for keys, what in rows:
+            left = [keys] if words.cells(keys) <= lead else list(wrapped(keys, lead))
+            right = list(wrapped(what, max(8, width - lead - 5)))
+            for number in range(max(len(left), len(right))):
+                key = left[number] if number < len(left) else ""
+                said = right[number] if number < len(right) else ""
+                lines.append(Content.assemble("  ", (key.ljust(lead), "$accent"), "   ", said))
+    return Content("\n").join(lines)
 
 
 def groups(screen: Screen[object]) -> Iterable[Group]:
@@ -107,7 +135,15 @@ def groups(screen: Screen[object]) -> Iterable[Group]:
             keys.append(shown)
     order = sorted(found, key=lambda title: (title == "Everywhere", title != "This screen"))
     for title in order:
-        yield title, [(", ".join(keys), what) for keys, what in found[title].values()]
+        yield title, [(", ".join(ranged(keys)), what) for keys, what in found[title].values()]
+
+
+def ranged(keys: Sequence[str]) -> list[str]:
+    """Digits in a row as one: ``1–9``."""
+    digits = [key for key in keys if len(key) == 1 and key.isdecimal()]
+    if len(digits) < 3 or [int(key) for key in digits] != list(range(int(digits[0]), int(digits[-1]) + 1)):
+        return list(keys)
+    return [f"{digits[0]}–{digits[-1]}", *(key for key in keys if key not in digits)]
 
 
 def _is_left_out(binding: Binding) -> bool:

@@ -73,7 +73,7 @@ class Slider(Widget):
         before = round(self.at / max(1, self.count - 1) * (room - 1)) if self.count > 1 else room - 1
         return Content.assemble(
             (self.told, "bold"), "  ◂", ("━" * before, "$accent"), ("●", "$accent"),
-            ("━" * (room - 1 - before), "$foreground 25%"), "▸  ", (f"{self.at + 1}/{self.count}", "$foreground 60%"),
+            ("─" * (room - 1 - before), "$foreground 25%"), "▸  ", (f"{self.at + 1}/{self.count}", "$foreground 60%"),
         )  # fmt: skip
 
 
@@ -184,7 +184,8 @@ class InspectorScreen(PanelScreen):
     def on_mount(self) -> None:
         """Reads once the first paint is done."""
         self.header.where = words.fit(
-            f"{safe_text(self.run.name, limit=80)} · inspector", max(20, self.size.width // 2)
+            f"{words.short_run_name(safe_text(self.run.name, limit=80))} · inspector",
+            max(20, self.size.width // 2),
         )
         self.query_one(Slider).told = "reading …"
         self.call_after_refresh(self._follower.start)
@@ -278,7 +279,7 @@ class InspectorScreen(PanelScreen):
         return self.choice.view.capitalize() + (f" · {row.path}" if row is not None and not whole else "")
 
     def _headed(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
-        return [[Part(words.fit(told(look), width), "accent")], *self._lines(name, look, width, height - 1)]
+        return [[Part(words.fit(told(look), width), "strong")], *self._lines(name, look, width, height - 1)]
 
     def _lines(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
         array = self._arrays.get((name, inspector_views.array_for(look, self.choice)))

@@ -60,6 +60,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
         #settings { width: 5fr; min-width: 36; max-width: 64; }
         #shapes { width: 6fr; }
         #about { height: 2; padding: 0 1; color: $foreground 80%; }
+        &.-narrow #settings { width: 1fr; max-width: 100%; }
         &.-low #about { display: none; }
     }
     """

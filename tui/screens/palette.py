@@ -13,6 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
+from tui import words
 from tui.widgets.line_list import Cell, LineList, fitted
 
 _LEFT_OUT = ("list.", "palette", "dialog.")
@@ -77,12 +78,13 @@ class EntryList(LineList):
     def row_cells(self, index: int, width: int, here: bool) -> Sequence[Cell]:  # noqa: D102
         entry = self.rows[index]
         lead = min(26, max(len(row.title) for row in self.rows)) + 2
-        room = max(0, width - 2 - lead - 10)
+        keys = max(words.cells(row.key) for row in self.rows) + 2  # one column stays free at the bar
+        room = max(0, width - 2 - lead - keys)
         return [
             Cell("▸ " if here else "  ", "accent", bold=True),
-            Cell(fitted(entry.title, min(lead, width - 2))),
+            Cell(fitted(entry.title, max(0, min(lead, width - 2 - keys)))),
             Cell(fitted(entry.about, room), "quiet"),
-            Cell(fitted(entry.key, 10, right=True), "accent"),
+            Cell(fitted(entry.key, keys - 1, right=True), "accent"),
         ]
 
 

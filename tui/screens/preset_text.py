@@ -14,7 +14,7 @@ from dlcore.text_safety import safe_text
 from tui.draft import Draft
 from tui.engine_client import EngineClient
 from tui.messages import EngineAnswered
-from tui.screens.dialogs import Dialog
+from tui.screens.dialogs import Dialog, key_line
 
 SAVE = "save"
 
@@ -82,9 +82,9 @@ class PresetText(Dialog[str]):
         )
 
     def _hint(self, said: str = "") -> None:
-        keys = f"c copy   m copy command   f {'only chosen' if self._wanted else 'every default'}"
-        text = said or f"{keys}   ctrl+s save   esc close"
-        self.query_one(".hint", Static).update(safe_text(text, limit=400))
+        defaults = "only chosen" if self._wanted else "every default"
+        keys = ("c", "copy"), ("m", "copy command"), ("f", defaults), ("ctrl+s", "save"), ("esc", "close")
+        self.query_one(".hint", Static).update(Content(safe_text(said)) if said else key_line(*keys))
 
     def action_copy(self, command: bool) -> None:
         """To the clipboard of the terminal."""
@@ -131,7 +131,7 @@ def _coloured(toml: str) -> Content:
         shown = safe_text(line, limit=2_000)
         key, equals, value = shown.partition(" = ")
         if line.startswith("["):
-            lines.append(Content.styled(shown, "bold $accent"))
+            lines.append(Content.styled(shown, "bold"))
         elif equals:
             lines.append(Content.assemble((key, "$foreground 70%"), (equals, "$foreground 50%"), value))
         else:

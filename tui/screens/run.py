@@ -6,7 +6,6 @@ window is in front.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +43,6 @@ HEAD_SECONDS = 1.0
 SOON = 0.001  # seconds; a timer of none divides by it
 NARROW = 60  # columns below which the time left gives way to the state
 WIDE = 140  # columns from which the run's name is shown with its time
-_STAMPED = re.compile(r"\d{8}-\d{6}-(?=.)")
 _OWN_KEYS = {
     "loss": "chart.smooth",
     "metric": "metric.next",
@@ -181,7 +179,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
     def _name_it(self) -> None:
         name = safe_text(self.run.name, limit=80)
         if self.size.width < WIDE:
-            name = _STAMPED.sub("", name)
+            name = words.short_run_name(name)
         self.header.where = words.fit(name, max(12, self.size.width // 3))
 
     def _show_head_in_time(self) -> None:
@@ -247,7 +245,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         panel = self.current
         here = _OWN_KEYS.get(panel.KEY, "") if panel is not None else ""
         if self.view is not None and not self.alive:
-            return ("run.resume", *([here] if here else []), "run.maximise", "back", "run.leave")
+            return ("run.resume", "run.try", *([here] if here else []), "back", "run.leave")
         return ("run.pause", "run.lr", here or "run.evaluate", "run.inspect", "run.leave")
 
     def show_inspections(self) -> None:  # noqa: D102

@@ -48,6 +48,7 @@ class CommandScreen(RunChores):
         Binding("i", "inspect", "Inspect", id="run.inspect", tooltip="Look inside the network now"),
         Binding("X", "stop", "Stop", id="run.stop", tooltip="Save a checkpoint and stop"),
         Binding("r", "resume", "Resume", id="run.resume", tooltip="Go on from the last checkpoint"),
+        Binding("t", "try", "Try", id="run.try", tooltip="One change beside this run, and both compared"),
         Binding(
             "q", "leave", "Leave", id="run.leave", tooltip="Leave; the training goes on unless you say so"
         ),
@@ -188,6 +189,10 @@ class CommandScreen(RunChores):
         """Goes on from the last checkpoint."""
         self.resume_run(self.run.summary())
 
+    def action_try(self) -> None:
+        """Trains what the preset suggests to try."""
+        self.try_beside(self.run.path)
+
     @work
     async def action_stop(self) -> None:
         """Saves and stops, once agreed."""
@@ -220,7 +225,7 @@ class CommandScreen(RunChores):
             Choice("stop", "Save and stop", "r, or dltui resume, goes on from there"),
             Choice("kill", "Kill it", "now, without saving"),
         ]
-        question = f"{name} trains in a process of its own and goes on without dltui."
+        question = f"{words.short_run_name(name)} trains in a process of its own and goes on without dltui."
         answer = await self.app.push_screen_wait(Choose("Leave", choices, question=question))
         if answer == "detach":
             self._exit_with(f"{name} trains on; dltui attach shows it again.")

@@ -72,6 +72,7 @@ class RunsScreen(RunChores):
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from the last checkpoint"),
         Binding("X", "stop", "Stop", id="runs.stop", tooltip="Save a checkpoint and stop"),
         Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete the selected or this run"),
+        Binding("t", "try", "Try", id="runs.try", tooltip="One change beside this run, and both compared"),
         Binding("escape", "back", "Show all", id="back", tooltip="No filter, no selection", show=False),
         Binding("v", "preview", "Preview", id="runs.preview", tooltip="Show or hide the preview"),
     ]  # fmt: skip
@@ -308,7 +309,9 @@ class RunsScreen(RunChores):
             return ("list.take", "runs.new", "leave")
         if chosen:
             return ("runs.compare", "runs.delete", "runs.select", "runs.all", "runs.filter")
-        act = "runs.stop" if run and run.alive else "runs.resume" if run and run.status != "finished" else ""
+        act = "runs.try" if run else ""
+        if run and run.status != "finished":
+            act = "runs.stop" if run.alive else "runs.resume"
         return [name for name in ("runs.new", "list.take", "runs.select", act, "runs.filter") if name]
 
     def _chosen(self) -> list[RunSummary]:
@@ -357,6 +360,12 @@ class RunsScreen(RunChores):
         run = self.run_list.current
         if run is not None:
             self.resume_run(run)
+
+    def action_try(self) -> None:
+        """Trains what the marked run's preset suggests to try."""
+        run = self.run_list.current
+        if run is not None:
+            self.try_beside(run.path)
 
     def action_stop(self) -> None:
         """Saves and stops the selected runs, else the marked one."""

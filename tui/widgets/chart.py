@@ -59,19 +59,37 @@ class Chart(LiveCells, can_focus=True):
     BINDINGS = [
         Binding("y", "log", "Log y", id="chart.log", tooltip="Logarithmic y axis on or off"),
         Binding("s", "smooth(1)", "Smooth", id="chart.smooth", tooltip="Smooth the curves more"),
-        Binding("S", "smooth(-1)", "Less", id="chart.rough", tooltip="Smooth the curves less", show=False),
+        Binding(
+            "S", "smooth(-1)", "Smooth less", id="chart.rough", tooltip="Smooth the curves less", show=False
+        ),
         Binding("x", "mode", "X axis", id="chart.x", tooltip="x by step, epoch or time"),
-        Binding("left", "cursor(-1)", "Left", id="chart.left", tooltip="Cursor to the left", show=False),
-        Binding("right", "cursor(1)", "Right", id="chart.right", tooltip="Cursor to the right", show=False),
-        Binding("home", "cursor_end(-1)", "First", id="chart.home", tooltip="To the first point", show=False),
-        Binding("end", "cursor_end(1)", "Last", id="chart.end", tooltip="To the last point", show=False),
-        Binding("plus,equals_sign", "zoom(1)", "Zoom", id="chart.in", tooltip="Zoom in, around the cursor"),
+        Binding(
+            "left", "cursor(-1)", "Cursor left", id="chart.left", tooltip="Cursor to the left", show=False
+        ),
+        Binding(
+            "right", "cursor(1)", "Cursor right", id="chart.right", tooltip="Cursor to the right", show=False
+        ),
+        Binding(
+            "home", "cursor_end(-1)", "First point", id="chart.home", tooltip="To the first point", show=False
+        ),
+        Binding(
+            "end", "cursor_end(1)", "Last point", id="chart.end", tooltip="To the last point", show=False
+        ),
+        Binding(
+            "plus,equals_sign", "zoom(1)", "Zoom in", id="chart.in", tooltip="Zoom in, around the cursor"
+        ),
         Binding("minus", "zoom(-1)", "Zoom out", id="chart.out", tooltip="Zoom out", show=False),
-        Binding("shift+left", "pan(-1)", "Pan", id="chart.pan-left", tooltip="Pan to the left", show=False),
-        Binding("shift+right", "pan(1)", "Pan", id="chart.pan-right", tooltip="Pan to the right", show=False),
-        Binding("shift+up", "lift(1)", "Pan", id="chart.pan-up", tooltip="Show larger values", show=False),
-        Binding("shift+down", "lift(-1)", "Pan", id="chart.pan-down", tooltip="Smaller values", show=False),
-        Binding("0", "reset", "All", id="chart.reset", tooltip="Show everything, no cursor", show=False),
+        Binding(
+            "shift+left", "pan(-1)", "Pan left", id="chart.pan-left", tooltip="Pan to the left", show=False
+        ),
+        Binding(
+            "shift+right", "pan(1)", "Pan right", id="chart.pan-right", tooltip="Pan to the right", show=False
+        ),
+        Binding("shift+up", "lift(1)", "Pan up", id="chart.pan-up", tooltip="Show larger values", show=False),
+        Binding(
+            "shift+down", "lift(-1)", "Pan down", id="chart.pan-down", tooltip="Smaller values", show=False
+        ),
+        Binding("0", "reset", "Show all", id="chart.reset", tooltip="Show everything, no cursor", show=False),
     ]
 
     log_y: reactive[bool] = reactive(False, repaint=False, init=False)

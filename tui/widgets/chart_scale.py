@@ -113,7 +113,12 @@ def x_ticks(limits: Limits, most: int, mode: Mode) -> Sequence[Tick]:
 def y_ticks(limits: Limits, most: int, *, log: bool) -> Sequence[Tick]:
     """At most ``most`` + 1 places."""
     if not log:
-        return _ticks(limits, rung(limits.span / max(1, most), _STEPS))
+        step = rung(limits.span / max(1, most), _STEPS)
+        coarse = _ticks(limits, step)
+        finer = [_ticks(limits, step / by) for by in (2, 2.5, 5)] if len(coarse) < 2 else []
+        return next(
+            (ticks for ticks in finer if 1 < len(ticks) <= most + 1), coarse
+        )  # one says nothing of the scale
     for rises in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
         powers = range(math.floor(limits.low), math.ceil(limits.high) + 1)
         found = [math.log10(rise) + power for power in powers for rise in rises]

@@ -15,10 +15,9 @@ from tui.widgets.live_cells import LiveCells
 if TYPE_CHECKING:
     from tui.widgets.cells import Cells
 
-TONES = ("", "quiet", "track", "accent", "primary", "success", "warning", "error")
-BLOCKS = " ▏▎▍▌▋▊▉█"
-TRACK = "░"
-BARS = "▁▂▃▄▅▆▇█"
+TONES = ("", "strong", "quiet", "track", "accent", "primary", "success", "warning", "error")
+FULL, HALF, TRACK = "━", "╸", "─"  # lines rather than blocks: bars below each other stay apart
+BARS = "▁▂▃▄▅▆▇"
 
 
 class Part(NamedTuple):
@@ -41,6 +40,7 @@ class Gauges(LiveCells, can_focus=True):
     Gauges {
         width: 1fr;
         height: 1fr;
+        & > .gauge--strong { text-style: bold; }
         & > .gauge--quiet { color: $foreground 60%; }
         & > .gauge--track { color: $foreground 22%; }
         & > .gauge--accent { color: $accent; }
@@ -99,12 +99,11 @@ class Gauges(LiveCells, can_focus=True):
 
 
 def bar(share: float | None, width: int, tone: str = "primary") -> list[Part]:
-    """A bar in eighths of a column; blank where the share is not known."""
+    """A bar in halves of a column; blank where the share is not known."""
     if share is None or width <= 0:
         return [Part(" " * width)]
-    eighths = round(min(1.0, max(0.0, share)) * width * 8)
-    whole, rest = divmod(eighths, 8)
-    filled = "█" * whole + (BLOCKS[rest] if rest else "")
+    whole, rest = divmod(round(min(1.0, max(0.0, share)) * width * 2), 2)
+    filled = FULL * whole + HALF * rest
     return [Part(filled, tone), Part(TRACK * (width - len(filled)), "track")]
 
 
@@ -124,7 +123,9 @@ def stacked(shares: Sequence[tuple[float, str, str]], width: int) -> list[Part]:
 def history(values: Sequence[float | None], width: int) -> str:
     """Shares of 0 to 1 over time, the newest at the right; blank where one was not known."""
     shown = list(values)[-width:] if width > 0 else []
-    marks = [" " if value is None else BARS[min(7, max(0, int(value * 8)))] for value in shown]
+    marks = [
+        " " if value is None else BARS[min(len(BARS) - 1, max(0, int(value * len(BARS))))] for value in shown
+    ]
     return " " * (width - len(marks)) + "".join(marks)
 
 

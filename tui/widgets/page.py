@@ -29,6 +29,7 @@ class Page(ScrollView, can_focus=True):
         height: 1fr;
         overflow-x: hidden;
         overflow-y: auto;
+        & > .page--strong { text-style: bold; }
         & > .page--quiet { color: $foreground 60%; }
         & > .page--track { color: $foreground 22%; }
         & > .page--accent { color: $accent; }

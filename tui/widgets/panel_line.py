@@ -62,7 +62,7 @@ class PanelLine(Widget):
         names = [tab.name for tab in self.tabs]
         seen = [tab.name if tab.seen or tab.focused else "" for tab in self.tabs]
         focused = [tab.name if tab.focused else "" for tab in self.tabs]
-        for gap in (GAP, GAP[:2]):
+        for gap in (GAP, GAP[:2], GAP[:1]):
             if _length(names, gap) <= width:
                 return gap, names
         fits = _length(seen, GAP[:2]) <= width

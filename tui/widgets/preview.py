@@ -103,6 +103,7 @@ class RunPreview(Frame):
         self._say("#facts", run.error if run else NOTHING)
         self._say("#chart-name", "")
         for chart in self._charts():
+            chart.display = run is not None
             chart.set_series(())
 
     @on(RunChanged)

@@ -160,7 +160,7 @@ class RunList(LineList):
         """Columns fit the longest name and the metrics there are; looked up only when rows change."""
         metrics = {row.best["metric"] for row in self.rows if row.best}
         names = max((words.cells(row.name) for row in self.rows[:1000]), default=0)
-        self._metric = next(iter(metrics)) if len(metrics) == 1 else ""
+        before, self._metric = self._metric, next(iter(metrics)) if len(metrics) == 1 else ""
         shown = [self._metric] if self._metric else [_short(metric) for metric in metrics]
         longest = max(map(words.cells, shown), default=0)
         laid = columns(
@@ -170,7 +170,7 @@ class RunList(LineList):
             longest_metric=longest,
             one_metric=len(metrics) < 2,
         )
-        if laid != self._columns:
+        if laid != self._columns or before != self._metric:
             self._columns = laid
             self.look_changed()
 
@@ -229,14 +229,14 @@ class RunList(LineList):
             cells.append(Cell(space + fitted(_short(best["metric"]) if best else "", at.metric), "quiet"))
         if at.trend:
             bars = narrowed(self.trends.get(row.path, ""), at.trend)
-            cells.append(Cell(space + fitted(bars, at.trend), "primary"))
+            cells.append(Cell(space + fitted(bars, at.trend), "quiet"))
         if at.age:
             cells.append(Cell(space + fitted(self._age(row), at.age, right=True), "quiet"))
         return cells
 
     def heading_cells(self, width: int) -> Sequence[Cell]:  # noqa: D102
         at = self._columns
-        if at is None:
+        if at is None or not self.rows:
             return ()
         titles = [
             ("status", STATUS, False),
