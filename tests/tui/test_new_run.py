@@ -649,7 +649,7 @@ async def test_one_start_at_a_time(home: Path, monkeypatch: pytest.MonkeyPatch) 
         await gate.wait()
 
     async with scene(home) as it:
-        monkeypatch.setattr(NewRunScreen, "_in_thread", slow)
+        monkeypatch.setattr(NewRunScreen, "in_thread", slow)
         await it.press("ctrl+r", "ctrl+r")
         assert it.screen.header.clock == "starting …" and len(calls) == 1
         gate.set()
