@@ -21,7 +21,7 @@ class Offer(NamedTuple):
 
 
 def offers() -> list[Offer]:
-    """All shipped presets, in the order of the path, recipes last, without broken ones; reads files, so for a thread."""
+    """Shipped presets that can be read, in the order of the path, recipes last; reads files, so for a thread."""
     import tomllib
 
     from dlcore.chapters import place
