@@ -22,8 +22,12 @@ from dlcore.preset import Preset, dump
 from dlcore.training.task import Task
 
 SAMPLES = 64
+LEAST_SAMPLES = 4
 LEARNT_BY_HEART = 16
+MOST_NUMBERS = 1 << 19  # in a batch that is examined: eight pictures of 256 × 256
 SUPERVISED = ("class", "binary", "number", "mask", "tokens")
+FLOORED = ("vae", "diffusion")
+"""Tasks whose loss cannot fall towards 0 however well a batch is learnt by heart: what is drawn at random stays."""
 
 
 def quick(parts: Parts, batch: Batch) -> dict[str, Any]:
@@ -66,11 +70,13 @@ def examine(preset: Preset, *, gradcheck: bool = False) -> Record:
     task, data = parts.task, parts.data
     task.model.train()
     task.start_epoch(0)
-    batch = pick(data.train, spread(len(data.train), SAMPLES), "cpu")
+    name = parts.choices["task"].partition(" ")[0]
+    size = max(1, math.prod(data.spec.input_shape))
+    batch = pick(data.train, spread(len(data.train), _count(SAMPLES, size)), "cpu")
     found = quick(parts, batch)
     found["duplicates"] = duplicates(data)
-    if data.spec.target in SUPERVISED and len(task.phases) == 1:
-        few = pick(data.train, spread(len(data.train), LEARNT_BY_HEART), "cpu")
+    if data.spec.target in SUPERVISED and name not in FLOORED and len(task.phases) == 1:
+        few = pick(data.train, spread(len(data.train), _count(LEARNT_BY_HEART, 8 * size)), "cpu")
         with undisturbed(task.model, torch.device("cpu")):
             found["one_batch"] = one_batch(task, few, lambda copy: _optimizer(preset, copy))
     if gradcheck:
@@ -80,9 +86,14 @@ def examine(preset: Preset, *, gradcheck: bool = False) -> Record:
     return Record(
         preset=_tables(preset),
         spec=data.spec.to_dict(),
-        task=parts.choices["task"].partition(" ")[0],
+        task=name,
         examination=plain(found),
     )
+
+
+def _count(wanted: int, size: int) -> int:
+    """How many samples of so many numbers each: fewer of large ones, so that a look takes seconds."""
+    return min(wanted, max(LEAST_SAMPLES, MOST_NUMBERS // size))
 
 
 def _optimizer(preset: Preset, task: Task) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from dlcore.doctor.registry import rules
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
+from tui import words
 from tui.commands.common import paint, print_json, runs_in, terminal_width
 
 SICK = 1
@@ -44,7 +46,8 @@ def doctor(
         )
     else:
         width = min(100, terminal_width())
-        command = f"dltui run {source}" if run is None else f"dltui run {_preset_of(run)}"
+        given = "".join(f" --set {shlex.quote(text)}" for text in sets)
+        command = f"dltui run {shlex.quote(str(source if run is None else run.preset_path))}{given}"
         print("\n".join(page(name, findings, command, width)))
     return SICK if any(finding.severity == "error" for finding in findings) else 0
 
@@ -70,12 +73,6 @@ def _examined(source: str, sets: Sequence[str], *, gradcheck: bool) -> Record:
     return examining.examine(presets.load(source, sets, builders=True), gradcheck=gradcheck)
 
 
-def _preset_of(run: RunDir) -> str:
-    """What the run was started from, if that can be named again."""
-    source = safe_text(run.summary().preset)
-    return source if source and _is_preset(source) else str(run.preset_path)
-
-
 def page(name: str, findings: Sequence[Finding], command: str, width: int) -> list[str]:
     """The findings for a person to read."""
     lines = [paint(safe_text(name), "bold"), ""]
@@ -85,7 +82,7 @@ def page(name: str, findings: Sequence[Finding], command: str, width: int) -> li
         lines.append(f"{paint('✓', 'green')} Nothing found: {len(rules())} rules looked.")
     else:
         errors = sum(finding.severity == "error" for finding in findings)
-        lines.append(f"{errors} errors, {len(findings) - errors} hints.")
+        lines.append(f"{words.plural(errors, 'error')}, {words.plural(len(findings) - errors, 'hint')}.")
     return lines
 
 
@@ -97,7 +94,7 @@ def _finding(finding: Finding, command: str, width: int) -> list[str]:
     for change in finding.changes:
         lines += _wrapped(f"try: {change.say}", width)
         if change.set:
-            sets = " ".join(f"--set '{text}'" if " " in text else f"--set {text}" for text in change.set)
+            sets = " ".join(f"--set {shlex.quote(text)}" for text in change.set)
             lines.append(f"    {safe_text(command)} {safe_text(sets)}")
     return lines
 

@@ -11,6 +11,8 @@ from dlcore.doctor.rules import advice
 
 MANY_DEAD = 0.9
 SOME_DEAD = 0.7
+ENOUGH = 64  # samples
+RARE = 0.05  # share of samples that a unit may be for
 SATURATED = 0.8
 
 
@@ -26,16 +28,18 @@ def dead_relus(record: Record) -> Iterator[Finding]:
 
     With a share p of samples that wake a unit, it sleeps through 64 of them with (1 - p)⁶⁴: a unit that serves one
     sample in twenty is met 96 times in 100. So a layer where seven in ten are silent has lost most of them, and from
-    nine in ten on the rest is a bottleneck. A dead unit has no gradient and never comes back (Maas et al. 2013).
+    nine in ten on the rest is a bottleneck. Fewer samples meet fewer units, and the thresholds rise with what is
+    asleep by chance. A dead unit has no gradient and never comes back (Maas et al. 2013).
     """
     layer, share = _worst(record, "dead")
-    if share < SOME_DEAD:
+    samples = int(figure(record.last_look, "batch") or ENOUGH)
+    if share < _threshold(SOME_DEAD, samples):
         return
     yield Finding(
         rule="dead ReLUs",
-        severity="error" if share >= MANY_DEAD else "hint",
+        severity="error" if share >= _threshold(MANY_DEAD, samples) else "hint",
         what=f"{share:.0%} of the units of {layer} are dead.",
-        evidence=f"{share:.1%} of its units are 0 for all {record.last_look.get('batch', 64)} samples looked at",
+        evidence=f"{share:.1%} of its units are 0 for all {samples} samples looked at",
         why="A ReLU that is 0 for every sample has no gradient, so it never learns anything again. "
         "Too large a step pushes units there, and so do strongly negative biases.",
         changes=(
@@ -46,6 +50,16 @@ def dead_relus(record: Record) -> Iterator[Finding]:
         layer=layer,
         step=record.last_look.get("step"),
     )
+
+
+def _threshold(enough: float, samples: int) -> float:
+    """The share of silent units among so many samples that says as much as ``enough`` among `ENOUGH`.
+
+    Of units that are for one sample in twenty, 0.95ⁿ sleep through n samples.
+    """
+    usual, here = (1 - RARE) ** ENOUGH, (1 - RARE) ** min(samples, ENOUGH)
+    dead = (enough - usual) / (1 - usual)
+    return dead + (1 - dead) * here
 
 
 @rule("saturated units", rank=2)

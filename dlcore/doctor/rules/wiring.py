@@ -204,7 +204,7 @@ def cannot_overfit(record: Record) -> Iterator[Finding]:
     """
     found = record.examination.get("one_batch") or {}
     start, end = figure(found, "start"), figure(found, "end")
-    if not found or found.get("learnt") or start is None:
+    if not found or found.get("learnt") or found.get("cut") or start is None:
         return
     reached = "nan" if end is None else f"{end:.3g}"
     tried = f"loss {start:.3g} → {reached} in {found.get('steps')} steps on {found.get('samples')} samples"

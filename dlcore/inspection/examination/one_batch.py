@@ -12,7 +12,8 @@ from dlcore.data.spec import Batch
 from dlcore.training.task import Task
 
 STEPS = 200
-SECONDS = 15.0
+LEAST_SECONDS, MOST_SECONDS = 10.0, 25.0
+"""Of this thread's processor and of the clock, after whichever a try is cut short: other work may be on the machine."""
 GOAL = 0.3
 """Share of the first loss that has to be reached; label smoothing and noise leave a floor above 0."""
 
@@ -29,14 +30,16 @@ def one_batch(task: Task, batch: Batch, own: Make) -> dict[str, Any]:
         own: makes the preset's optimizer.
 
     Returns:
-        ``start`` and ``end`` of the loss, ``steps``, ``learnt``; where only another optimizer did it, its
-        ``rescued_by``.
+        ``start`` and ``end`` of the loss, ``steps``, ``learnt``; ``cut`` where there was no time for all the steps,
+        which tells nothing; where only another optimizer did it, its ``rescued_by``.
     """
     first = _try(task, batch, own)
-    if first["learnt"]:
+    if first["learnt"] or first["cut"]:
         return first
     for rate in OWN_RATES:
         again = _try(task, batch, lambda task, rate=rate: torch.optim.Adam(task.model.parameters(), lr=rate))  # type: ignore[misc]
+        if again["cut"]:
+            return first | {"cut": True}
         if again["learnt"]:
             return first | {"rescued_by": rate, "rescued_end": again["end"]}
     return first
@@ -46,7 +49,7 @@ def _try(task: Task, batch: Batch, make: Make) -> dict[str, Any]:
     before = {name: value.detach().clone() for name, value in task.model.state_dict().items()}
     optimizer = make(task)
     start = end = float("nan")
-    began, steps = time.perf_counter(), 0
+    began, worked, steps, cut = time.perf_counter(), time.thread_time(), 0, False
     for step in range(STEPS):
         torch.manual_seed(0)  # what is drawn in the loss, such as hidden tokens, is the same each time
         loss, _ = task.loss(batch, task.phases[0].name)
@@ -55,7 +58,8 @@ def _try(task: Task, batch: Batch, make: Make) -> dict[str, Any]:
         end, steps = value, step
         if not loss.requires_grad or value != value or value <= GOAL * start * 0.5:
             break
-        if time.perf_counter() - began > SECONDS:
+        cut = time.thread_time() - worked > LEAST_SECONDS or time.perf_counter() - began > MOST_SECONDS
+        if cut:
             break
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -69,5 +73,6 @@ def _try(task: Task, batch: Batch, make: Make) -> dict[str, Any]:
         "end": end if finite else None,
         "steps": steps,
         "learnt": learnt,
+        "cut": cut and not learnt,
         "samples": len(batch.index),
     }

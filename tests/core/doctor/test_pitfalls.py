@@ -1,65 +1,64 @@
-"""The doctor against presets with one fault each, and against healthy ones: a table of hits and false alarms.
+"""The doctor against presets with one fault each, and against healthy ones: every row of the table of `table`.
 
-A pitfall's header says what the doctor says, and how it is asked: of the preset before it trains, or of the run.
+A header says what the doctor says of a preset with a fault, and how it is asked: before it trains, or of the run.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from dlcore import examining
 from dlcore import preset as presets
-from dlcore.doctor.diagnosis import diagnose
-from dlcore.doctor.findings import Finding
 from dlcore.doctor.record import Record
 from dlcore.doctor.registry import rules
 from dlcore.run_dir import RunDir
+from tests.core.doctor import table
+from tests.core.doctor.table import LESSONS, asked_before, expected, header
 from tests.core.preset_runs import train
-from tests.core.test_shipped_presets import BUNDLED
+from tests.core.real_presets import folder_of_real_data, has_bundled_data, overrides
 
-SAYS = re.compile(r"# The doctor says: (.+)\.")
-QUICK_RUNS = {"vanishing-sigmoid", "lr-too-high", "lr-too-low", "dead-relus", "log-of-nothing"}
+QUICK_RUNS = {
+    "vanishing-sigmoid",
+    "lr-too-high",
+    "lr-too-low",
+    "dead-relus",
+    "log-of-nothing",
+    "digits-vanishing",
+}
 QUICK_PRESETS = {"iris-perceptron", "digits-mlp", "wine-mlp", "spirals-mlp"}
-
-
-def header(path: Path) -> str:
-    return path.read_text().partition("\n[")[0]
-
-
-def expected(path: Path) -> str:
-    said = SAYS.search(header(path))
-    assert said is not None, f"{path.name} does not say what the doctor says"
-    return said.group(1)
-
-
-def asked_before(path: Path) -> bool:
-    return "dltui run" not in header(path)
-
-
-def examined(path: Path) -> list[Finding]:
-    gradcheck = "--gradcheck" in header(path)
-    return diagnose(examining.examine(presets.load(path, builders=True), gradcheck=gradcheck))
-
-
-def trained(name: str, runs: Path, *sets: str) -> list[Finding]:
-    """A training that fails is one, too."""
-    try:
-        run = train(name, runs, "training.device=cpu", *sets).path
-    except AssertionError:
-        (run,) = [path for path in runs.iterdir() if path.is_dir()]
-    return diagnose(Record.read(RunDir(run)))
-
+QUICK_TRAININGS = {"iris-perceptron", "digits-mlp"}
 
 BEFORE = [path for path in presets.pitfalls() if asked_before(path)]
-AFTER = [path for path in presets.pitfalls() if not asked_before(path)]
+AFTER = [path for path in presets.pitfalls() if not asked_before(path)] + LESSONS
+HEALTHY = [path for path in presets.shipped() if path not in LESSONS]
 
 
 def marked(paths: list[Path], quick: set[str]) -> list[object]:
-    slow = pytest.mark.slow
+    slow = pytest.mark.slow, pytest.mark.timeout(3600)
     return [pytest.param(path, id=path.stem, marks=() if path.stem in quick else slow) for path in paths]
+
+
+@pytest.fixture
+def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Where data sets and runs are."""
+    scratch, runs = tmp_path / "data", tmp_path / "runs"
+    scratch.mkdir()
+    runs.mkdir()
+    monkeypatch.setenv("DLTUI_DATA", str(scratch))
+    monkeypatch.setenv("DLTUI_RUNS", str(runs))
+    return scratch, runs
+
+
+def own_data(path: Path, scratch: Path, runs: Path) -> list[str]:
+    """What points a preset at its data; skips it where there is none."""
+    data = folder_of_real_data()
+    if data is None and not has_bundled_data(path):
+        pytest.skip("needs the folder of real data sets (set DLTUI_TEST_DATA)")
+    sets = [] if data is None else overrides(path, data, scratch)
+    if path.stem == "digits-transfer":  # goes on from another lesson
+        train("digits-0-4", runs, "training.device=cpu")
+    return sets
 
 
 def test_there_are_pitfalls_of_every_kind() -> None:
@@ -72,6 +71,7 @@ def test_there_are_pitfalls_of_every_kind() -> None:
 def test_a_pitfall_says_what_it_is(path: Path) -> None:
     about = presets.load(path, builders=False).about
     assert f"dltui doctor {path.stem}" in header(path)
+    assert expected(path)
     assert about.title
     assert about.summary
     assert about.teaches
@@ -80,40 +80,31 @@ def test_a_pitfall_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BEFORE, ids=lambda path: path.stem)
 def test_a_fault_is_named_before_training(path: Path) -> None:
-    findings = examined(path)
-    assert [finding.rule for finding in findings][:1] == [expected(path)]
+    row = table.noted(table.before(path))
+    assert row.right, str(row)
 
 
 @pytest.mark.parametrize("path", marked(AFTER, QUICK_RUNS))
-def test_a_fault_is_named_while_training(path: Path, tmp_path: Path) -> None:
-    findings = trained(path.stem, tmp_path)
-    assert [finding.rule for finding in findings][:1] == [expected(path)]
-    assert findings[0].evidence
-    assert findings[0].changes
-
-
-def healthy(findings: list[Finding]) -> bool:
-    return not [f for f in findings if f.severity == "error"] and len(findings) <= 1
-
-
-def has_its_data(path: Path) -> bool:
-    return presets.load(path, builders=False).data.name in BUNDLED
-
-
-HEALTHY = [path for path in presets.shipped() if has_its_data(path)]
+def test_a_fault_is_named_while_training(path: Path, with_data: tuple[Path, Path]) -> None:
+    row = table.noted(table.after(path, with_data[1]))
+    assert row.right, str(row)
+    assert row.findings[0].evidence
+    assert row.findings[0].changes
 
 
 @pytest.mark.parametrize("path", marked(HEALTHY, QUICK_PRESETS))
-def test_a_healthy_preset_is_left_alone_before_training(path: Path) -> None:
-    findings = examined(path)
-    assert healthy(findings), [(f.rule, f.severity, f.evidence) for f in findings]
+def test_a_healthy_preset_is_left_alone_before_training(path: Path, with_data: tuple[Path, Path]) -> None:
+    row = table.noted(table.before(path, *own_data(path, *with_data)))
+    assert row.right, row.told
 
 
-@pytest.mark.parametrize("path", marked(HEALTHY, {"iris-perceptron", "digits-mlp"}))
-def test_a_healthy_preset_is_left_alone_while_training(path: Path, tmp_path: Path) -> None:
-    findings = trained(path.stem, tmp_path)
-    assert healthy(findings), [(f.rule, f.severity, f.evidence) for f in findings]
-    (run,) = [each for each in tmp_path.iterdir() if each.is_dir()]
+@pytest.mark.parametrize("path", marked(HEALTHY, QUICK_TRAININGS))
+def test_a_healthy_preset_is_left_alone_while_training(path: Path, with_data: tuple[Path, Path]) -> None:
+    scratch, runs = with_data
+    sets = own_data(path, scratch, runs)
+    row = table.noted(table.after(path, runs, *sets))
+    assert row.right, row.told
+    (run,) = [each for each in runs.iterdir() if each.name.endswith(path.stem)]
     told = [e for e in Record.read(RunDir(run)).of_kind("finding") if e["severity"] == "error"]
     assert told == [], "on the way, too"
 

@@ -306,3 +306,23 @@ def test_every_change_can_be_made_to_a_preset_that_has_the_key() -> None:
     assert len([change for change in changes if change.set]) >= 8
     for change in changes:
         presets.load("digits-mlp", change.set, builders=True)
+
+
+def test_few_samples_need_more_silent_units_to_say_as_much() -> None:
+    look = layers(0.1, 0.1, dead=0.73)
+    assert found("dead ReLUs", last_look=look) is not None
+    assert found("dead ReLUs", last_look=look | {"batch": 32}) is None
+    assert found("dead ReLUs", last_look=layers(0.1, 0.1, dead=0.95) | {"batch": 32}) is not None
+
+
+def test_a_try_that_had_no_time_tells_nothing() -> None:
+    tried = {"start": 2.3, "end": 2.0, "steps": 3, "learnt": False, "samples": 16}
+    assert found("cannot learn one batch", examination={"one_batch": tried}) is not None
+    assert found("cannot learn one batch", examination={"one_batch": tried | {"cut": True}}) is None
+
+
+def test_what_starves_a_network_is_named_and_not_its_rate() -> None:
+    known = {"last_look": layers(1e-9, 1e-3, 0.1, 0.1), "curves": {"train/loss": falling(2.3, 2.29),
+             "train/update_ratio": [1e-6] * 9}}  # fmt: skip
+    assert found("learning rate too low", **known) is not None
+    assert [finding.rule for finding in diagnose(record(**known))] == ["vanishing gradients"]
