@@ -27,6 +27,9 @@ from dlcore.training.task import Task
 from dlcore.training.weight_mapping import Loaded, load_into
 from dlcore.training.weight_sources import read_weights
 
+FUSED = ("adam", "adamw", "sgd")
+"""Optimizers with one kernel for all tensors, instead of several a tensor."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -122,10 +125,21 @@ def build_optimizers(
         rates: parameters that learn at a share of the learning rate, see `Parts.rates`.
     """
     optimizers = {p.name: _build(OPTIMIZERS, preset.optimizer, preset, p.modules) for p in task.phases}
+    if not preset.training.fused:
+        for optimizer in optimizers.values():
+            _unfuse(optimizer)
     if rates:
         for optimizer in optimizers.values():
             apply_rates(optimizer, rates)
     return optimizers
+
+
+def _unfuse(optimizer: torch.optim.Optimizer) -> None:
+    """Before its first step: several kernels instead of one."""
+    for group in optimizer.param_groups:
+        if group.get("fused"):
+            group["fused"] = None
+            optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
 
 
 def build_schedule(preset: Preset) -> Schedule:

@@ -34,7 +34,7 @@ def check(preset: Preset) -> dict[str, Any]:
     data, spec = parts.data, parts.data.spec
     batches = Batches(
         data.train,
-        training.batch_size,
+        training.batch,
         seed=training.seed,
         device="cpu",
         shuffle=training.shuffle,

@@ -86,6 +86,7 @@ class Shapes:
         if known.spec is None:
             return _wrong([known.message])
         batch = draft.setting("training", "batch_size")
+        batch = draft.setting("training", "effective_batch") if batch == "auto" else batch
         batch = min(batch, known.samples[0]) if known.samples and known.samples[0] else batch
         try:
             assembly.require_fit(entry, known.spec)

@@ -119,7 +119,7 @@ def from_preset(preset: Preset, spec: DataSpec, options: Options) -> Subject:
     """
     entry = MODELS.entry(preset.model.name, preset.base)
     assembly.require_fit(entry, spec)
-    of_model = Model(entry, preset.model.options, spec, preset.training.batch_size, preset.base)
+    of_model = Model(entry, preset.model.options, spec, preset.training.batch, preset.base)
     return replace(of_model.subject(options), name=preset.source)
 
 

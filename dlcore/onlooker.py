@@ -39,7 +39,7 @@ class Onlooker:
             write_samples(self.run, trainer, self._few(trainer.val))
         if self._looked_at is None:
             part, training = self.opened.parts.data.train, self.opened.preset.training
-            count = min(LOOKED_AT, max(2, training.batch_size))
+            count = min(LOOKED_AT, max(2, training.batch))
             self._looked_at = pick(part, spread(len(part), count), self.opened.device)
         batch = self._looked_at
         if why == "first":

@@ -5,20 +5,21 @@ Writes nothing: a training, a measurement and a process of many open a preset in
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dlcore import assembly
-from dlcore.assembly import Parts
+from dlcore.assembly import FUSED, Parts
 from dlcore.cores import waiting
-from dlcore.data.batches import Batches
-from dlcore.data.spec import Part
+from dlcore.data.batches import Batches, fits_on
+from dlcore.data.spec import Part, TensorPart
 from dlcore.errors import UserError
-from dlcore.preset import Preset
+from dlcore.preset import Preset, Training
 from dlcore.training.ema import EMA
 from dlcore.training.precision import Precision, choose_device, choose_precision, set_up_backends
 from dlcore.training.recorder import Recorder
@@ -42,6 +43,13 @@ class Opened:
     precision: str
     choices: dict[str, str]
 
+    def copy(self) -> Opened:
+        """With a network, task and freezing of its own; the data is shared."""
+        parts = self.parts
+        task, model, freezing, rates = copy.deepcopy((parts.task, parts.model, parts.freezing, parts.rates))
+        own = replace(parts, task=task, model=model, freezing=freezing, rates=rates)
+        return replace(self, parts=own)
+
     def furnish(self) -> Opened:
         """Move the network to its device, into its memory order, and compile it, as the preset says.
 
@@ -54,7 +62,7 @@ class Opened:
             rematerialise_blocks(parts.model)
         if training.compile:
             parts.model.compile()
-        if training.channels_last:
+        if training.channels_last is True:
             parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
         return self
 
@@ -63,12 +71,13 @@ class Opened:
         training = self.preset.training
         return Batches(
             part,
-            training.batch_size if train else training.eval_batch_size or max(256, training.batch_size),
+            training.batch if train else training.eval_batch_size or max(256, training.batch),
             seed=training.seed,
             device=self.device,
             shuffle=train and training.shuffle,
             drop_last=train and training.drop_last,
-            workers=training.workers,
+            workers=training.loaders,
+            on_device=training.data_on_device,
             train=train,
         )
 
@@ -96,29 +105,14 @@ class Opened:
         )
 
 
-def open_preset(
+def load_and_build(
     preset: Preset,
     report: Callable[[str], None],
     *,
     runs: Path | None = None,
     loaded: Loaded | None = None,
 ) -> Opened:
-    """Choose, load, build, and bring everything to where it trains.
-
-    Raises:
-        UserError: what to mend.
-    """
-    return choose_and_build(preset, report, runs=runs, loaded=loaded).furnish()
-
-
-def choose_and_build(
-    preset: Preset,
-    report: Callable[[str], None],
-    *,
-    runs: Path | None = None,
-    loaded: Loaded | None = None,
-) -> Opened:
-    """Choose, load and build; the network is on the CPU, as it was drawn.
+    """Choose a device, load the data and build the network, which is on the CPU as it was drawn.
 
     Args:
         report: shows a line of progress.
@@ -138,5 +132,33 @@ def choose_and_build(
         "device": f"{device} ({device_reason})",
         "precision": f"{precision} ({precision_reason})",
         "threads": f"{torch.get_num_threads()} ({waiting()})",
+        "batch_size": f"{training.batch_size} (asked for)",
+        "workers": f"{training.workers} (asked for)",
+        "channels_last": f"{'on' if training.channels_last else 'off'} (asked for)",
+        "optimizer": _optimizer(preset),
+        "data": _whereabouts(parts, device, training),
     }
     return Opened(preset, parts, device, precision, choices)
+
+
+def _optimizer(preset: Preset) -> str:
+    if preset.optimizer.name not in FUSED:
+        return f"{preset.optimizer.name} (it has no fused kernel)"
+    if not preset.training.fused:
+        return f"{preset.optimizer.name}, not fused (asked for)"
+    return f"{preset.optimizer.name}, fused (one kernel changes all weights)"
+
+
+def _whereabouts(parts: Parts, device: torch.device, training: Training) -> str:
+    """Where the training part is while it is learnt from."""
+    part = parts.data.train
+    if not isinstance(part, TensorPart):
+        return f"read batch by batch ({len(part):,} samples are not kept in memory)"
+    size = f"{part.inputs.nbytes / 2**20:,.1f} MiB"
+    if device.type == "cpu":
+        return f"in memory ({size})"
+    if not training.data_on_device:
+        return f"in the host's memory (asked for; {size})"
+    if fits_on(device, part.inputs):
+        return f"on {device} ({size}, less than half of its free memory)"
+    return f"in the host's memory ({size} are more than half of what is free on {device})"

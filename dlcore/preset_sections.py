@@ -25,6 +25,8 @@ def _device(value: str) -> str:
 
 
 Device = Annotated[str, AfterValidator(_device)]
+Auto = Literal["auto"]
+"""Measured when the training starts; what came out is in the run's first event, and a resumed run keeps it."""
 
 
 class Section(BaseModel):
@@ -83,7 +85,8 @@ class Training(Section):
     Attributes:
         epochs: passes over the training part.
         max_steps: stop after this many steps; 0 is no limit.
-        batch_size: samples a step sees at once.
+        batch_size: samples at once; auto takes the most that fit in memory, in parts of effective_batch.
+        effective_batch: samples a step learns from where batch_size is auto.
         eval_batch_size: samples at once when evaluating; 0 chooses.
         accumulate: batches whose gradients are added up before a step.
         shuffle: new order each epoch, from the seed.
@@ -100,11 +103,13 @@ class Training(Section):
         monitor_mode: whether less or more of it is better; auto asks the task.
         compile: torch.compile the model; slow to start.
         gradient_checkpointing: compute activations twice and keep fewer.
-        workers: processes that load data; 0 loads in the training process.
-        threads: of the processor; 0 chooses.
+        workers: processes that load data; 0 loads in the training process, auto measures how many pay.
+        threads: of the processor; 0 leaves it to torch, auto measures which number is fastest.
         deterministic: only operations that give the same result each time; slower.
         cudnn_benchmark: let cuDNN time its convolutions and take the fastest.
-        channels_last: memory order of images that suits tensor cores.
+        channels_last: memory order of images that suits tensor cores; auto measures whether it pays.
+        fused: change all weights in one kernel where the optimizer has one.
+        data_on_device: keep data in a GPU's memory where it fits.
         detect_anomaly: find the operation behind a non-finite gradient; very slow.
         non_finite: stop at a non-finite loss or gradient, or skip that step.
         record_seconds: time between records of the training metrics.
@@ -113,7 +118,8 @@ class Training(Section):
 
     epochs: Count = 10
     max_steps: CountOrZero = 0
-    batch_size: Count = 64
+    batch_size: Count | Auto = 64
+    effective_batch: Count = 256
     eval_batch_size: CountOrZero = 0
     accumulate: Count = 1
     shuffle: bool = True
@@ -130,15 +136,27 @@ class Training(Section):
     monitor_mode: Literal["auto", "min", "max"] = "auto"
     compile: bool = False
     gradient_checkpointing: bool = False
-    workers: CountOrZero = 0
-    threads: CountOrZero = 0
+    workers: CountOrZero | Auto = 0
+    threads: CountOrZero | Auto = 0
     deterministic: bool = False
     cudnn_benchmark: bool = True
-    channels_last: bool = False
+    channels_last: bool | Auto = False
+    fused: bool = True
+    data_on_device: bool = True
     detect_anomaly: bool = False
     non_finite: Literal["stop", "skip"] = "stop"
     record_seconds: Positive = 0.5
     evaluate_every: Count = 1
+
+    @property
+    def batch(self) -> int:
+        """Samples at once; where that is still to be found, those that a step learns from."""
+        return self.effective_batch if self.batch_size == "auto" else self.batch_size
+
+    @property
+    def loaders(self) -> int:
+        """Loading processes; none while that is still to be found."""
+        return 0 if self.workers == "auto" else self.workers
 
 
 class Checkpoint(Section):
@@ -196,6 +214,11 @@ class Preset(Section):
     @property
     def base(self) -> Path | None:  # noqa: D102
         return self._base
+
+    def with_training(self, **changes: Any) -> Preset:
+        """A copy with another training section, from the same file."""
+        training = self.training.model_copy(update=changes)
+        return self.model_copy(update={"training": training}).with_origin(self._source, self._base)
 
     def with_origin(self, source: str, base: Path | None) -> Preset:
         """A copy that says where it is from."""

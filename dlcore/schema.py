@@ -152,8 +152,13 @@ def _alternatives(json_schema: dict[str, Any], definitions: dict[str, Any]) -> l
 
 
 def _leaf(json_schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The type whose bounds and choices are shown: the only alternative, or that of a list's entries."""
+    """The type whose bounds and choices are shown: the only alternative, or that of a list's entries.
+
+    A word that is allowed besides, such as ``auto``, has none to show.
+    """
     alternatives = _alternatives(json_schema, definitions)
+    if len(alternatives) > 1:
+        alternatives = [each for each in alternatives if "const" not in each]
     if len(alternatives) != 1:
         return {}
     items = alternatives[0].get("items")

@@ -17,13 +17,14 @@ from typing import Any
 
 from dlcore import assembly, kept_code
 from dlcore.atomic import write_atomic
+from dlcore.choosing import choose
 from dlcore.control import ControlReader
 from dlcore.data.loader import loader_failure
 from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
 from dlcore.launch import protect_output, report_errors, report_ready
 from dlcore.onlooker import Onlooker, consult
-from dlcore.opening import open_preset
+from dlcore.opening import load_and_build
 from dlcore.preset import Preset, Training, dump, loads
 from dlcore.preset_text import read_text
 from dlcore.run_dir import RunDir, RunHeld
@@ -67,9 +68,11 @@ class Worker:
             UserError: what to mend.
         """
         self.recorder.state(force=True, status="starting")
-        self.opened = opened = open_preset(
+        built = load_and_build(
             self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before()
         )
+        opened, self.chosen = choose(built, self._chosen_before())
+        self.opened = opened.furnish()
         self.parts = opened.parts
         self.recorder.state(force=True, device=str(opened.device))
         if self.folder.all():
@@ -233,12 +236,18 @@ class Worker:
         except (KeyError, TypeError, ValueError):  # damaged: read them again
             return None
 
+    def _chosen_before(self) -> dict[str, Any]:
+        """What was measured when this run began, provided that there is something to go on from."""
+        chosen = self.about.get("chosen")
+        return chosen if isinstance(chosen, dict) and self.folder.newest() is not None else {}
+
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone."""
         facts = {
             "spec": self.parts.data.spec.to_dict(),
             "fingerprint": fingerprint(self.opened.device),
             "choices": self.opened.choices,
+            "chosen": self.chosen,
             "weights": None if self.parts.weights is None else self.parts.weights.to_dict(),
         }
         try:

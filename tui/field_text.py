@@ -45,6 +45,8 @@ def parse(option: Option, text: str) -> Any:
             return _list(stripped)
     if not stripped:
         return None
+    if option.type_text.startswith("bool") and stripped in SWITCH:  # a switch that may also be a word
+        return stripped == "on"
     value = read_toml(stripped)
     if value is None and "list" in option.type_text and "," in stripped:
         return _list(stripped)

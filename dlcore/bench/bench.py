@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,16 +12,16 @@ from typing import Any
 
 import torch
 
-from dlcore import assembly
 from dlcore.bench.changes import Change, candidates
 from dlcore.bench.hardware import flops_of_step, memory_watched, peak_flops
 from dlcore.bench.loops import Bare, Timed
 from dlcore.bench.turns import Spread, take_turns
+from dlcore.choosing import choose
 from dlcore.control import ControlReader
 from dlcore.cores import waiting
 from dlcore.errors import UserError
 from dlcore.events import EventWriter
-from dlcore.opening import Opened, choose_and_build
+from dlcore.opening import Opened, load_and_build
 from dlcore.preset import Preset
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
@@ -74,9 +73,9 @@ class Bench:
 
     def __init__(self, preset: Preset, folder: Path, seconds: float, report: Report) -> None:
         self.folder, self.seconds, self.report = folder, seconds, report
-        endless = preset.training.model_copy(update={"epochs": 1_000_000, "max_steps": 0})
-        self.preset = preset.model_copy(update={"training": endless}).with_origin(preset.source, preset.base)
-        self.opened = choose_and_build(self.preset, report, runs=None)
+        endless = preset.with_training(epochs=1_000_000, max_steps=0)
+        self.opened, _ = choose(load_and_build(endless, report), {})
+        self.preset = self.opened.preset
         self.notes = list(self.opened.parts.data.notes)
         self._made = 0
 
@@ -108,7 +107,7 @@ class Bench:
             self.notes += trainer.train.notes
             changes, left = self.try_changes(trainer, step, began)
         speed = rounds.spread("ours").median
-        step_samples = self.preset.training.batch_size * self.preset.training.accumulate
+        step_samples = self.preset.training.batch * self.preset.training.accumulate
         return {
             **self._facts(),
             "ours": asdict(rounds.spread("ours")),
@@ -179,7 +178,7 @@ class Bench:
         """
         changed, start = self._with(change), time.perf_counter()
         usual = torch.get_num_threads()
-        its_threads = changed.preset.training.threads or usual
+        its_threads = int(changed.preset.training.threads) or usual  # nothing is "auto" any more
 
         def seconds_left() -> float:
             return seconds - (time.perf_counter() - start)
@@ -206,11 +205,9 @@ class Bench:
             _switch(self.opened, usual)
 
     def _with(self, change: Change) -> Opened:
-        training = self.preset.training.model_copy(update=change.training)
-        preset = self.preset.model_copy(update={"training": training})
         return replace(
             self.opened,
-            preset=preset.with_origin(self.preset.source, self.preset.base),
+            preset=self.preset.with_training(**change.training),
             precision=change.training.get("precision", self.opened.precision),
         )
 
@@ -225,7 +222,7 @@ class Bench:
             "precision": opened.precision,
             "threads": torch.get_num_threads(),
             "waiting": waiting(),
-            "batch_size": training.batch_size,
+            "batch_size": training.batch,
             "accumulate": training.accumulate,
             "choices": opened.choices,
         }
@@ -235,7 +232,7 @@ class Bench:
         """The trainer over a copy of the parts, with a run directory of its own that goes away."""
         run = RunDir.create(self.folder, f"run-{self._made}", "bench")
         self._made += 1
-        preset, parts = opened.preset, own_copy(opened)
+        preset, parts = opened.preset, opened.copy()
         recorder = Recorder(
             run, EventWriter(run.path / "events.jsonl"), seconds=preset.training.record_seconds
         )
@@ -258,7 +255,7 @@ class Bench:
     @contextmanager
     def bare(self, opened: Opened) -> Iterator[Bare]:
         """The bare loop over a copy of the parts."""
-        loop = Bare(own_copy(opened).furnish())
+        loop = Bare(opened.copy().furnish())
         try:
             yield loop
         finally:
@@ -271,20 +268,11 @@ def _switch(opened: Opened, threads: int) -> None:
     set_up_backends(opened.preset.training, opened.device)
 
 
-def own_copy(opened: Opened) -> Opened:
-    """With a network, task and freezing of its own; the data is shared."""
-    parts = opened.parts
-    task, model, freezing, rates = copy.deepcopy((parts.task, parts.model, parts.freezing, parts.rates))
-    assembly.seed_everything(opened.preset.training.seed)
-    copied = replace(parts, task=task, model=model, freezing=freezing, rates=rates)
-    return replace(opened, parts=copied)
-
-
 def _does_not_go_through(preset: Preset, error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
     if is_out_of_memory(error):
-        return UserError("A step does not fit in memory; try a smaller training.batch_size.")
+        return UserError("A step does not fit in memory; try a smaller training.batch.")
     first = safe_text(f"{type(error).__name__}: {error}".splitlines()[0], limit=200)
     return UserError(
         f"A batch does not go through the network ({first}); dltui check {preset.source} says where."

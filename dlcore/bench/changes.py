@@ -59,7 +59,7 @@ def _costly(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
 
 
 def _workers(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
-    now, part = opened.preset.training.workers, opened.parts.data.train
+    now, part = opened.preset.training.loaders, opened.parts.data.train
     if not isinstance(part, DatasetPart):
         left["training.workers"] = "the data is in memory"
         return
@@ -86,14 +86,14 @@ def _threads(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
 def _batch_size(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
     training, samples = opened.preset.training, len(opened.parts.data.train)
     for times in (2, 4):
-        if training.batch_size * times <= samples:
+        if training.batch * times <= samples:
             yield Change(
-                {"batch_size": training.batch_size * times},
+                {"batch_size": training.batch * times},
                 f"{times} times fewer steps an epoch: the learning rate may want to be higher",
             )
         else:
             left.setdefault(
-                "training.batch_size", f"{samples:,} samples give no batch of {training.batch_size * times:,}"
+                "training.batch_size", f"{samples:,} samples give no batch of {training.batch * times:,}"
             )
 
 

@@ -155,6 +155,14 @@ class Bare:
         finish(self.device)
         return Window(time.perf_counter() - start, steps, samples)
 
+    def load(self) -> float:
+        """Seconds that the batches of one step take to be there, while nothing else is done."""
+        start = time.perf_counter()
+        for _ in islice(self._batches, self.training.accumulate):
+            pass
+        finish(self.device)
+        return time.perf_counter() - start
+
     def close(self) -> None:
         """Let go of the loader's processes."""
         if self._loader is not None:
@@ -209,7 +217,7 @@ class Bare:
 
     def _sliced(self, part: TensorPart, inputs: torch.Tensor, prepare: Any) -> Iterator[Batch]:
         """An epoch over tensors: a permutation, two gathers a batch, and what is left to do to each batch."""
-        count, size, augment = len(part), self.training.batch_size, part.augment
+        count, size, augment = len(part), self.training.batch, part.augment
         targets = part.targets.to(inputs.device)
         order = torch.randperm(count) if self.training.shuffle else torch.arange(count)
         drawn = augment.draw(count, torch.default_generator) if augment is not None else {}

@@ -52,6 +52,7 @@ class Batches:
         shuffle: a new order each epoch, else the part's own.
         drop_last: leave out a last batch that is not full.
         workers: loader processes for a part that is not in memory; they change speed only.
+        on_device: keep a part that is in memory on the device, where it fits there.
         train: apply the part's augmentation.
 
     Attributes:
@@ -71,6 +72,7 @@ class Batches:
         shuffle: bool,
         drop_last: bool = False,
         workers: int = 0,
+        on_device: bool = True,
         train: bool,
     ) -> None:
         self.batch_size = batch_size
@@ -89,7 +91,9 @@ class Batches:
             )
         self._loader: Loader | None = None
         if isinstance(part, TensorPart):
-            self._inputs, self._prepare = place(part.inputs, part.prepare, self.device)
+            self._inputs, self._prepare = (
+                place(part.inputs, part.prepare, self.device) if on_device else (part.inputs, part.prepare)
+            )
             self._targets = part.targets.to(self._inputs.device)
         else:
             self._open_loader(part, workers)
@@ -179,11 +183,9 @@ def place(
     On an accelerator each pass is a kernel launch, so all is prepared once when that fits in a quarter of
     the free memory.
     """
-    if device.type == "cpu" or not len(inputs):
+    if device.type == "cpu" or not len(inputs) or not fits_on(device, inputs):
         return inputs, prepare
     free = free_memory(device)
-    if inputs.nbytes > free // 2:
-        return inputs, prepare
     inputs = inputs.to(device)
     if prepare is None:
         return inputs, None
@@ -194,3 +196,8 @@ def place(
     for low in range(0, len(inputs), 4096):  # in chunks: the passes take little memory besides
         ready[low : low + 4096] = prepare(inputs[low : low + 4096])
     return ready, None
+
+
+def fits_on(device: torch.device, inputs: Tensor) -> bool:
+    """Whether inputs leave half of a device's free memory to the training."""
+    return inputs.nbytes <= free_memory(device) // 2

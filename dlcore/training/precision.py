@@ -76,7 +76,7 @@ class Precision:
 
 def set_up_backends(training: Training, device: torch.device) -> None:
     """Process-wide switches of torch, as the preset has them."""
-    if training.threads:
+    if training.threads and training.threads != "auto":
         torch.set_num_threads(training.threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=False)
     torch.autograd.set_detect_anomaly(training.detect_anomaly)

@@ -96,7 +96,7 @@ def take_snapshot(trainer: Trainer, *, best: bool) -> Snapshot:
         "schedule": trainer.schedule.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else {},
         "ema_updates": ema.updates if ema is not None else 0,
-        "rng": _rng_state(),
+        "rng": rng_state(),
         "pieces": trainer.stepper.pieces,
         "fingerprint": fingerprint(trainer.train.device),
     }
@@ -147,7 +147,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, state: dict[str, Any]) ->
     if trainer.precision.scaler is not None and state["scaler"]:
         trainer.precision.scaler.load_state_dict(state["scaler"])
     trainer.stepper.pieces = state["pieces"]
-    _set_rng_state(state["rng"])
+    set_rng_state(state["rng"])
     then, now = state["fingerprint"], fingerprint(trainer.train.device)
     names = sorted(then.keys() | now.keys())
     return {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}
@@ -160,7 +160,8 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any
         group.update(settings)
 
 
-def _rng_state() -> dict[str, Any]:
+def rng_state() -> dict[str, Any]:
+    """Every global random generator's."""
     kind, keys, position, has_gauss, cached = np.random.get_state()
     python = random.getstate()
     state: dict[str, Any] = {
@@ -180,7 +181,8 @@ def _rng_state() -> dict[str, Any]:
     return state
 
 
-def _set_rng_state(state: dict[str, Any]) -> None:
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Inverse of `rng_state`."""
     torch.set_rng_state(state["torch"])
     kind, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))

@@ -99,7 +99,7 @@ seed = 2020-01-01
             "x.toml:10: optimizer.name: unknown optimizer 'adamm'; did you mean 'adamw'? "
             "(allowed: adamw, sgd, or your own 'file.py:Name')",
             "x.toml:13: training.epochs: must be at least 1, got -1",
-            "x.toml:14: training.batch_size: must be a whole number, got 'ten'",
+            "x.toml:14: training.batch_size: must be a whole number or auto, got 'ten'",
             "x.toml:15: training.precision: must be one of auto, fp32, bf16, fp16; got 'fp64'",
             "x.toml:16: training.device: must be one of auto, cpu, cuda, cuda:N, mps; got 'gpu'",
             'x.toml:17: training.seed: dates and times are not used here; write it as text: "2020-01-01"',

@@ -19,6 +19,7 @@ HEAVY = {"torch", "torchvision", "sklearn", "scipy", "safetensors", "matplotlib"
 WIRING = {
     "assembly",
     "checking",
+    "choosing",
     "examining",
     "exhibits",
     "inspecting",

@@ -15,6 +15,7 @@ OPTIMIZER_KEYS = ("lr", "weight_decay")
 FIXED = (
     "training.seed",
     "training.batch_size",
+    "training.effective_batch",
     "training.accumulate",
     "training.shuffle",
     "training.drop_last",

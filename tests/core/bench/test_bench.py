@@ -16,7 +16,7 @@ from dlcore.bench.bench import Bench, bench
 from dlcore.bench.changes import Change, candidates
 from dlcore.bench.turns import Spread
 from dlcore.errors import UserError
-from dlcore.opening import choose_and_build
+from dlcore.opening import load_and_build
 
 SLOW = pytest.mark.slow
 
@@ -131,7 +131,7 @@ def test_a_change_that_does_not_work_is_left_out_with_its_reason(
 def test_only_what_can_matter_is_tried(
     name: str, sets: tuple[str, ...], tried: set[str], left: set[str]
 ) -> None:
-    opened = choose_and_build(
+    opened = load_and_build(
         presets.load(name, ("training.device=cpu", *sets), builders=True), lambda line: None
     )
     changes, reasons = candidates(opened)

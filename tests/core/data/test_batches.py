@@ -130,7 +130,7 @@ def test_an_accelerator_gets_prepared_inputs_as_far_as_its_memory_goes(
 ) -> None:
     monkeypatch.setattr(batches_module, "free_memory", lambda device: free)
     raw = torch.zeros(100, 10, dtype=torch.uint8)
-    inputs, left = batches_module._place(raw, lambda part: part.float() + 1, torch.device("meta"))
+    inputs, left = batches_module.place(raw, lambda part: part.float() + 1, torch.device("meta"))
     assert (left is None) == prepared
     assert inputs.dtype == (torch.float32 if prepared else torch.uint8)
     assert inputs.device.type == ("cpu" if free == 100 else "meta")
