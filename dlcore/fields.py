@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 Count = Annotated[int, Field(gt=0, le=2**31)]
 """A whole number of at least 1."""
@@ -30,3 +30,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 Widths = Annotated[tuple[Count, ...], Field(max_length=1000)]
 """Sizes of successive layers, such as ``[256, 256]``; may be empty."""
+
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""A name; a whole number is the name that it is written as: the digit ``7`` is ``"7"``."""
+
+Names = tuple[Name, ...]
+"""Names, such as those of classes: ``["cat", "dog"]``, ``[3, 5]``; may be empty."""

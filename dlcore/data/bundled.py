@@ -12,7 +12,7 @@ from dlcore.data.build import Classes, Pictures, Values, images, vectors
 from dlcore.data.classes import keep_classes
 from dlcore.data.spec import Data, DataContext
 from dlcore.data.splits import limited, split
-from dlcore.fields import CountOrZero, Fraction
+from dlcore.fields import CountOrZero, Fraction, Names
 from dlcore.registry import DATA
 
 
@@ -20,7 +20,7 @@ from dlcore.registry import DATA
 def digits(
     context: DataContext,
     *,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     limit: CountOrZero = 0,
@@ -29,7 +29,7 @@ def digits(
     """Handwritten digits: 1,797 grey images of 8 by 8 pixels in 10 classes.
 
     Args:
-        classes: keep these digits only, such as ["0", "1"]; empty for all.
+        classes: keep these digits only, such as [0, 1]; empty for all.
         val: share of all images held back to watch the training.
         test: share of all images held back for the final figure.
         limit: train on only so many images; 0 for all.
@@ -57,9 +57,7 @@ def digits(
 
 
 @DATA.register(group="bundled", input="vector", target="class or binary", shape=(4,), outputs=3)
-def iris(
-    context: DataContext, *, classes: tuple[str, ...] = (), val: Fraction = 0.15, test: Fraction = 0.2
-) -> Data:
+def iris(context: DataContext, *, classes: Names = (), val: Fraction = 0.15, test: Fraction = 0.2) -> Data:
     """Iris flowers: 150 flowers, 4 measures in cm, 3 species.
 
     Args:

@@ -33,7 +33,7 @@ from dlcore.data.preprocess import normalise_images, normaliser
 from dlcore.data.spec import NOT_JUDGED, Data, DataContext, DatasetPart
 from dlcore.data.splits import split
 from dlcore.errors import UserError
-from dlcore.fields import CountOrZero, Fraction
+from dlcore.fields import CountOrZero, Fraction, Names
 from dlcore.registry import DATA
 
 Value = Annotated[int, Field(ge=-1, le=2**24 - 1)]
@@ -72,7 +72,7 @@ def mask_folder(
     path: str,
     image_size: Side = 0,
     channels: Literal["rgb", "gray"] = "rgb",
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     threshold: CountOrZero = 0,
     ignore: Value = -1,
     val: Fraction = 0.15,

@@ -28,7 +28,7 @@ from dlcore.data.spec import Data, DataContext
 from dlcore.data.splits import Indices, split
 from dlcore.data.torchvision_catalogue import SOURCES, SetName, Source
 from dlcore.errors import UserError
-from dlcore.fields import CountOrZero, Fraction
+from dlcore.fields import CountOrZero, Fraction, Names
 from dlcore.registry import DATA
 from dlcore.text_safety import safe_text
 from dlcore.torchvision_compat import import_torchvision
@@ -44,7 +44,7 @@ def torchvision_set(
     *,
     dataset: SetName = "svhn",
     image_size: Side = 0,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     limit: CountOrZero = 0,

@@ -25,7 +25,7 @@ from dlcore.data.preprocess import Statistics
 from dlcore.data.spec import Data, DataContext
 from dlcore.data.splits import Indices, limited, split
 from dlcore.errors import UserError
-from dlcore.fields import CountOrZero, Fraction
+from dlcore.fields import CountOrZero, Fraction, Names
 from dlcore.registry import DATA
 from dlcore.torchvision_compat import import_torchvision
 
@@ -49,7 +49,7 @@ Labelled = tuple[
 def mnist(
     context: DataContext,
     *,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     limit: CountOrZero = 0,
     augment: AugmentName = "none",
@@ -57,7 +57,7 @@ def mnist(
     """MNIST: 70,000 handwritten digits, grey, 28 by 28 pixels, 10 classes.
 
     Args:
-        classes: keep these digits only, such as ["0", "1"]; empty for all.
+        classes: keep these digits only, such as [0, 1]; empty for all.
         val: share of the 60,000 training images held back to watch the training.
         limit: train on only so many images; 0 for all.
         augment: random change of training images, new each epoch.
@@ -69,7 +69,7 @@ def mnist(
 def fashion(
     context: DataContext,
     *,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     limit: CountOrZero = 0,
     augment: AugmentName = "none",
@@ -89,7 +89,7 @@ def fashion(
 def cifar10(
     context: DataContext,
     *,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     limit: CountOrZero = 0,
     augment: AugmentName = "none",
@@ -112,7 +112,7 @@ def cifar10(
 def cifar100(
     context: DataContext,
     *,
-    classes: tuple[str, ...] = (),
+    classes: Names = (),
     val: Fraction = 0.1,
     limit: CountOrZero = 0,
     augment: AugmentName = "none",

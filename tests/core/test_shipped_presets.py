@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dlcore import assembly
 from dlcore import preset as presets
 from dlcore.chapters import TITLES
+from dlcore.data.picking import pick
 from dlcore.data.spec import DataSpec
 from dlcore.registry import MODELS
 from tests.core.preset_runs import train
@@ -88,11 +90,32 @@ def test_every_suggestion_loads_and_changes_something(path: Path) -> None:
         assert presets.load(path, suggestion.set, builders=True) != as_shipped, suggestion.set
 
 
-@each_preset
-def test_trains_three_steps(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def data_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Puts a preset's data where it looks for them."""
     monkeypatch.setenv("DLTUI_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)  # where the presets of own files look for theirs
-    STAND_INS.get(path.stem, lambda folder: None)(tmp_path)
+    return lambda path: STAND_INS.get(path.stem, lambda folder: None)(tmp_path)
+
+
+@each_preset
+def test_every_suggestion_takes_the_data_it_asks_for(path: Path, data_of: Callable[[Path], None]) -> None:
+    data_of(path)
+    shorter = SHORTER.get(path.stem, [])
+    as_shipped = presets.load(path, shorter, builders=True)
+    data = assembly.build_data(as_shipped, print)
+
+    for suggestion in as_shipped.about.try_:
+        changed = presets.load(path, [*shorter, *suggestion.set], builders=True)
+        its_data = data if changed.data == as_shipped.data else assembly.build_data(changed, print)
+        task = assembly.rebuild(changed, its_data.spec)
+        loss, _ = task.loss(pick(its_data.train, [0, 1], "cpu"), task.phases[0].name)
+        assert loss.isfinite(), suggestion.set
+
+
+@each_preset
+def test_trains_three_steps(path: Path, tmp_path: Path, data_of: Callable[[Path], None]) -> None:
+    data_of(path)
 
     summary = train(path.stem, tmp_path / "runs", *THREE_STEPS, *SHORTER.get(path.stem, []))
 
@@ -118,6 +141,11 @@ def write_idx_set(folder: Path) -> None:
         ):
             head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
             (folder / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
+
+
+def write_digits_and_clothes(folder: Path) -> None:
+    write_idx_set(folder / "MNIST" / "raw")
+    write_idx_set(folder / "FashionMNIST" / "raw")
 
 
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -187,8 +215,8 @@ def write_story(path: Path) -> None:
 STAND_INS: dict[str, Callable[[Path], object]] = {
     "mnist-mlp": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "mnist-cnn": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
-    "mnist-dcgan": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
-    "mnist-diffusion": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "mnist-dcgan": write_digits_and_clothes,
+    "mnist-diffusion": write_digits_and_clothes,
     "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "fashion-vae": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),

@@ -126,6 +126,12 @@ def test_unpacked_files_serve_as_well(tmp_path: Path, mnist_folder: Path) -> Non
     assert torch.equal(inputs(packed.train), inputs(plain.train))
 
 
+def test_digits_may_be_named_as_numbers() -> None:
+    values, problems = DATA.entry("mnist").validate({"classes": [3, 5]})
+    assert not problems
+    assert values["classes"] == ["3", "5"]
+
+
 def test_a_limit_trains_on_so_many_of_every_class(mnist_folder: Path) -> None:
     data = build("mnist", mnist_folder, limit=50)
     assert isinstance(data.train, TensorPart)
