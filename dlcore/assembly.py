@@ -6,7 +6,8 @@ The only place, with `worker` and `engine`, that knows all of them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from dlcore.data.spec import Data, DataContext, DataSpec
-from dlcore.errors import UserError
+from dlcore.errors import NotFoundError, UserError
 from dlcore.model_options import StartingPoint
 from dlcore.preset import Named, Preset
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Entry, Registry
@@ -69,7 +70,8 @@ def build(
     """
     seed_everything(preset.training.seed)
     context = DataContext(data_folder(), preset.training.seed, report, preset.base)
-    data = _build(DATA, preset.data, preset, context)
+    with _told_what_it_needs(preset):
+        data = _build(DATA, preset.data, preset, context)
     task_name, reason = choose_task(preset, data.spec)
     require_fit(MODELS.entry(preset.model.name, preset.base), data.spec)
     seed_everything(preset.training.seed)  # the first weights must not depend on how the data was loaded
@@ -77,7 +79,8 @@ def build(
     start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
     choices = {"task": f"{task_name} ({reason})"}
     if start.weights and loaded is None:
-        source, tensors = read_weights(start.weights, model, context, runs or runs_folder())
+        with _told_what_it_needs(preset):
+            source, tensors = read_weights(start.weights, model, context, runs or runs_folder())
         own = model.state_dict().keys()
         reset = set[str]().union(*(tensors_of(model, layer, own, option="reset") for layer in start.reset))
         loaded = load_into(model, tensors, source, reset=reset)
@@ -112,7 +115,8 @@ def build_data(preset: Preset, report: Callable[[str], None]) -> Data:
     """
     seed_everything(preset.training.seed)
     context = DataContext(data_folder(), preset.training.seed, report, preset.base)
-    data: Data = _build(DATA, preset.data, preset, context)
+    with _told_what_it_needs(preset):
+        data: Data = _build(DATA, preset.data, preset, context)
     return data
 
 
@@ -204,6 +208,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+@contextmanager
+def _told_what_it_needs(preset: Preset) -> Iterator[None]:
+    """A second line says what the missing file is, where it is still the one that the preset itself speaks of."""
+    try:
+        yield
+    except NotFoundError as error:
+        if not error.path or error.path not in preset.about.needs:
+            raise
+        raise NotFoundError([*error.lines, preset.about.needs], error.path) from error
 
 
 def _build(registry: Registry, named: Named, preset: Preset, *args: Any) -> Any:

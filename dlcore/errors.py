@@ -18,3 +18,15 @@ class UserError(ValueError):
     def __init__(self, lines: str | Sequence[str]) -> None:
         self.lines: tuple[str, ...] = (lines,) if isinstance(lines, str) else tuple(lines)
         super().__init__("\n".join(self.lines))
+
+
+class NotFoundError(UserError):
+    """A file or folder that a preset names is not there.
+
+    Args:
+        path: as the preset names it.
+    """
+
+    def __init__(self, lines: str | Sequence[str], path: str) -> None:
+        super().__init__(lines)
+        self.path = path

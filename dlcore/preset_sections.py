@@ -55,6 +55,7 @@ class About(Section):
         summary: one sentence.
         chapter: of the learning path; 0 is not on it.
         lesson: place in the chapter, from 1; 0 is behind all that have one.
+        needs: what has to be got because no part of the program and no download brings it, and from where.
         teaches: what there is to learn from it.
         try_: changes to make and compare; ``try`` in TOML.
     """
@@ -63,6 +64,7 @@ class About(Section):
     summary: str = ""
     chapter: CountOrZero = 0
     lesson: CountOrZero = 0
+    needs: str = ""
     teaches: str = ""
     try_: tuple[Suggestion, ...] = Field(default=(), alias="try")
 

@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from dlcore.data.spec import DataContext
-from dlcore.errors import UserError
+from dlcore.errors import NotFoundError, UserError
 
 
 def resolve_path(path: str, context: DataContext) -> Path:
     """The existing file or folder that ``path`` names: from the working folder first, then from the preset's.
 
     Raises:
-        UserError: there is none; the sentence says where it was looked for and what lies there instead.
+        NotFoundError: there is none; the sentence says where it was looked for and what lies there instead.
     """
     if not path or "\0" in path:
         raise UserError(f"{path!r} is not a path")
@@ -27,7 +27,7 @@ def resolve_path(path: str, context: DataContext) -> Path:
         "" if wanted.is_absolute() else " in " + " or ".join(dict.fromkeys(str(place) for place in places))
     )
     hint = _nearest(places[0] / wanted) or "; set data.path to where it is"
-    raise UserError(f"no file or folder {path}{where}{hint}")
+    raise NotFoundError(f"no file or folder {path}{where}{hint}", path)
 
 
 def _nearest(path: Path) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dlcore.data.download import DownloadError, download
 from dlcore.data.files import resolve_path
 from dlcore.data.spec import DataContext
-from dlcore.errors import UserError
+from dlcore.errors import NotFoundError, UserError
 from dlcore.run_dir import RunDir, list_runs
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import CheckpointFolder
@@ -114,8 +114,11 @@ def _is_plain(value: Any) -> bool:
 def _file(weights: str, context: DataContext) -> Path:
     try:
         path = resolve_path(weights, context)
+    except NotFoundError as error:
+        line = f"model.weights: {error}".replace("set data.path", "set model.weights")
+        raise NotFoundError(line, error.path) from error
     except UserError as error:
-        raise UserError(f"model.weights: {error}".replace("set data.path", "set model.weights")) from error
+        raise UserError(f"model.weights: {error}") from error
     if not path.is_file():
         raise UserError(f"model.weights: {safe_text(path)} is not a file")
     return path

@@ -19,12 +19,16 @@ from dlcore import preset as presets
 from dlcore.chapters import TITLES
 from dlcore.data.picking import pick
 from dlcore.data.spec import DataSpec
+from dlcore.errors import NotFoundError
 from dlcore.registry import MODELS
 from tests.core.preset_runs import train
 
 PRESETS = presets.shipped()
-BUNDLED = {"breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "scenes", "spirals", "wine"}
-TEXTS = {"python_docs", "source_code", "text", "text_file"}
+BUNDLED = {
+    *("breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "scenes", "spirals", "wine"),
+    *("gymnasium", "python_docs", "source_code"),
+}
+OWN = {"csv", "folder", "masks", "series", "text", "text_file"}
 DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
 THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
 SHORTER = {
@@ -57,13 +61,7 @@ def test_each_chapter_has_its_lessons_in_an_order() -> None:
 def test_loads_with_every_option_checked(path: Path) -> None:
     preset = presets.load(path.stem, builders=True)
 
-    assert preset.data.name in BUNDLED | DOWNLOADED | TEXTS | {
-        "csv",
-        "folder",
-        "gymnasium",
-        "masks",
-        "series",
-    }
+    assert preset.data.name in BUNDLED | DOWNLOADED | OWN
 
 
 @each_preset
@@ -79,6 +77,27 @@ def test_says_what_it_is_and_how_to_run_it(path: Path) -> None:
     assert about.chapter >= 1
     assert about.teaches.strip()
     assert about.try_
+
+
+@each_preset
+def test_what_is_not_here_is_said_with_where_it_comes_from(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    preset = presets.load(path, builders=True)
+    weights = preset.model.options.get("weights", "")
+
+    if preset.data.name in OWN:
+        with pytest.raises(NotFoundError) as error:
+            assembly.build_data(preset, print)
+        assert error.value.lines[1:] == (preset.about.needs,)
+        assert "Needs --set data.path=" in preset.about.summary
+    elif preset.data.name in DOWNLOADED:
+        assert re.search(r"MB\) is downloaded once", path.read_text())
+    if weights.endswith(".th"):
+        assert weights in preset.about.needs
+        assert "model.weights=..." in preset.about.summary
+    assert bool(preset.about.needs) == (preset.data.name in OWN or weights.endswith(".th"))
 
 
 @each_preset

@@ -76,6 +76,8 @@ def _lesson(name: str, preset: Preset) -> list[str]:
     about, shown = preset.about, safe_text(shlex.quote(name))
     title = safe_text(about.title) or shown
     lines = [paint(title, "bold") + f"   {heading(about.chapter)}", *_wrapped(about.summary)]
+    if about.needs:
+        lines += ["", *_wrapped(f"needs: {about.needs}")]
     lines += ["", *_taught(about.teaches)]
     if about.try_:
         lines += ["", paint("try", "bold")]
