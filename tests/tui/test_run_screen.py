@@ -719,7 +719,7 @@ async def test_every_key_is_named_and_can_be_found_in_the_palette(home: Path) ->
     ("status", "keys"),
     [
         ("running", ["pause", "learning rate", "smooth", "inspect", "leave"]),
-        ("stopped", ["resume", "smooth", "maximise", "back", "leave"]),
+        ("stopped", ["resume", "try", "smooth", "back", "leave"]),
     ],
 )
 async def test_the_keys_that_matter_fit_the_state(home: Path, status: str, keys: Sequence[str]) -> None:

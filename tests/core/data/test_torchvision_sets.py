@@ -158,10 +158,11 @@ def test_fashion_has_names_for_its_classes(tmp_path: Path) -> None:
         (b"\0\0\x0d\x01" + b"\0" * 8, "not an idx file"),
         (idx(np.zeros(100, np.uint8))[:-1], "cut short"),
         (struct.pack(">HBB4I", 0, 8, 4, *[2**16] * 4), "refused"),
-        (gzip.compress(idx(np.arange(100, dtype=np.uint8)))[:40], "cut short"),
+        (gzip.compress(idx(np.arange(100, dtype=np.uint8)), mtime=0)[:40], "cut short"),
         (b"\x1f\x8b\x08" + b"\xff" * 40, "damaged"),
         (b"\0\0\x08\x03\0\0", "damaged"),
     ],
+    ids=["empty", "other type", "short", "too large", "short gzip", "bad gzip", "no sizes"],
 )
 def test_a_bad_idx_file_is_a_sentence_with_its_path(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "bad.gz"
