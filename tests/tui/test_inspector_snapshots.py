@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,7 @@ SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 Before = Callable[[Pilot[Any]], Awaitable[None]]
 
 
-@pytest.fixture(autouse=True)
-def _universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("universal_time")
 
 
 def inspecting(run: RunDir, *keys: str) -> Before:
