@@ -14,6 +14,8 @@ from hypothesis import settings
 settings.register_profile("search", deadline=None)
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+for name in ("COLUMNS", "LINES"):  # a terminal's size is its own, whatever runs the tests
+    os.environ.pop(name, None)
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"

@@ -39,8 +39,6 @@ _ORDINARY = {
     "TERM": "xterm-256color",
     "LANG": "C.UTF-8",
     "LC_ALL": "",
-    "COLUMNS": "",  # the terminal's own size, whatever the tests were started in
-    "LINES": "",
     "NO_COLOR": "",
     "DLTUI_CONFIG": "/dev/null",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
-for name in ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES"):
+for name in ("NO_COLOR", "TEXTUAL_THEME"):
     os.environ.pop(name, None)
 
 
