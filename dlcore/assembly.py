@@ -20,6 +20,7 @@ from dlcore.data.spec import Data, DataContext, DataSpec
 from dlcore.errors import NotFoundError, UserError
 from dlcore.model_options import StartingPoint
 from dlcore.preset import Named, Preset
+from dlcore.problems import show
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Entry, Registry
 from dlcore.run_dir import data_folder, runs_folder
 from dlcore.training.freezing import Freezing, apply_rates, rates_of, tensors_of
@@ -70,12 +71,11 @@ def build(
     """
     seed_everything(preset.training.seed)
     context = DataContext(data_folder(), preset.training.seed, report, preset.base)
-    with _told_what_it_needs(preset):
-        data = _build(DATA, preset.data, preset, context)
+    data = _data(preset, context)
     task_name, reason = choose_task(preset, data.spec)
     require_fit(MODELS.entry(preset.model.name, preset.base), data.spec)
     seed_everything(preset.training.seed)  # the first weights must not depend on how the data was loaded
-    model = _build(MODELS, preset.model, preset, data.spec)
+    model = _model(preset, data.spec)
     start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
     choices = {"task": f"{task_name} ({reason})"}
     if start.weights and loaded is None:
@@ -102,7 +102,7 @@ def rebuild(preset: Preset, spec: DataSpec) -> Task:
         UserError: the parts do not fit together.
     """
     name, _ = choose_task(preset, spec)
-    model = _build(MODELS, preset.model, preset, spec)
+    model = _model(preset, spec)
     task: Task = _build(TASKS, Named(name=name, options=preset.task.options), preset, model, spec)
     return task
 
@@ -115,9 +115,7 @@ def build_data(preset: Preset, report: Callable[[str], None]) -> Data:
     """
     seed_everything(preset.training.seed)
     context = DataContext(data_folder(), preset.training.seed, report, preset.base)
-    with _told_what_it_needs(preset):
-        data: Data = _build(DATA, preset.data, preset, context)
-    return data
+    return _data(preset, context)
 
 
 def build_optimizers(
@@ -192,6 +190,26 @@ def require_fit(entry: Entry, spec: DataSpec) -> None:
         )
 
 
+def require_target(entry: Entry, spec: DataSpec) -> None:
+    """Refuse a model whose answers are of another kind than the data asks for.
+
+    Raises:
+        UserError: naming both kinds, and the models that fit.
+    """
+    if not entry.targets or spec.target in entry.targets:
+        return
+    fitting = [each.name for each in MODELS.entries() if _fits(each, spec)]
+    hint = f"; models that answer so: {', '.join(fitting)}" if fitting else ""
+    raise UserError(
+        f"model '{entry.name}' answers targets of kind {' or '.join(entry.targets)}, "
+        f"but the data has '{spec.target}'{hint}"
+    )
+
+
+def _fits(entry: Entry, spec: DataSpec) -> bool:
+    return spec.input in entry.inputs and spec.target in entry.targets
+
+
 def seed_everything(seed: int) -> None:
     """Python's, NumPy's and torch's random generators, all devices."""
     random.seed(seed)
@@ -208,6 +226,31 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _data(preset: Preset, context: DataContext) -> Data:
+    with _told_what_it_needs(preset):
+        data = _build(DATA, preset.data, preset, context)
+    if not isinstance(data, Data):
+        raise UserError(
+            f"data '{preset.data.name}' gave {_named(data)}, but it must give a Data of dlcore.data.spec"
+        )
+    return data
+
+
+def _named(value: object) -> str:
+    return "nothing" if value is None else show(value)
+
+
+def _model(preset: Preset, spec: DataSpec) -> nn.Module:
+    model = _build(MODELS, preset.model, preset, spec)
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            f"model '{preset.model.name}' gave {_named(model)}, but it must give a torch.nn.Module"
+        )
+    # After the building: what a builder itself has to say of such data is the better advice.
+    require_target(MODELS.entry(preset.model.name, preset.base), spec)
+    return model
 
 
 @contextmanager

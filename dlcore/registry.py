@@ -29,6 +29,15 @@ __all__ = ["DATA", "MODELS", "OPTIMIZERS", "SCHEDULERS", "TASKS", "Entry", "Fiel
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
+ARGUMENTS = {
+    "model": "the data's spec",
+    "data": "a context",
+    "task": "the network and the data's spec",
+    "optimizer": "groups of parameters",
+}
+"""What a builder of each kind is given besides its options."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A registered builder and what its signature and docstring say.
@@ -94,7 +103,22 @@ class Entry:
         Raises:
             UserError: one line a wrong option.
         """
-        return self.builder(*args, **self._checked(options, common=False))
+        values = self._checked(options, common=False)
+        if is_user_name(self.name):
+            self._require_callable(args, values)
+        return self.builder(*args, **values)
+
+    def _require_callable(self, args: tuple[Any, ...], values: Mapping[str, Any]) -> None:
+        """The user's own builder has to take what every builder of its kind is given."""
+        try:
+            inspect.signature(self.builder).bind(*args, **values)
+        except TypeError as error:
+            given = ARGUMENTS.get(self.kind, "nothing")
+            raise UserError(
+                f"{self.kind} '{self.name}' is called with {given} before its options, which it does not take: {error}"
+            ) from error
+        except ValueError:
+            return  # it has no signature to be read, so the call itself will tell
 
     def common_options(self, options: Mapping[str, Any]) -> Any:
         """What ``options`` say of the ones that every builder of the kind has.

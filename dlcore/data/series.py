@@ -161,6 +161,8 @@ def read_values(
     if backwards:
         numbers, lines = numbers[::-1], lines[::-1]
     gaps = np.isnan(numbers)
+    if gaps.all():
+        raise UserError(f"column {name!r} of {path} has no value in any line: name another column")
     if gaps[0]:
         raise UserError(
             f"column {name!r} of {path} has no value in line {lines[0]:,}, where the series begins: leave that line out"
@@ -168,7 +170,8 @@ def read_values(
     if np.abs(numbers[~gaps]).max() > 1e30:
         raise UserError(f"column {name!r} of {path} has numbers above 1e30, too large to learn from")
     last_known = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(numbers))))
-    note = f"column {name!r} has {gaps.sum():,} gaps, filled with the value before" if gaps.any() else ""
+    counted = "1 gap" if gaps.sum() == 1 else f"{gaps.sum():,} gaps"
+    note = f"column {name!r} has {counted}, filled with the value before" if gaps.any() else ""
     return numbers[last_known], note
 
 

@@ -131,10 +131,10 @@ def find_column(table: TextTable, wanted: str | int, key: str) -> int:
         if wanted in names:
             return names.index(wanted)
         close = nearest(wanted, names)
-        hint = f"did you mean {close!r}? " if close else ""
+        hint = f"; did you mean {close!r}?" if close else ""
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         unnamed = "" if table.has_header else "; the file has no header, so columns go by position"
-        raise UserError(f"data.{key}: no column {wanted!r}; {hint}(columns: {shown}){unnamed}")
+        raise UserError(f"data.{key}: no column {wanted!r}{hint} (columns: {shown}){unnamed}")
     if not -len(names) <= wanted < len(names):
         raise UserError(
             f"data.{key}: no column at position {wanted}: there are {len(names)}, from 0 to {len(names) - 1}"

@@ -176,7 +176,7 @@ def running(
     for name, part in zip(("training", "validation", "test"), ids, strict=True):
         if len(part) <= window and (len(part) or name != "test"):
             raise UserError(
-                f"the {name} part has {len(part):,} tokens, too few for a window of {window}: "
+                f"the {name} part has {len(part):,} token{'s' * (len(part) != 1)}, too few for a window of {window}: "
                 "lower data.window, give the part a larger share, or use a longer text"
             )
     said = f"{len(ids[0]):,} training tokens of {len(tokenizer.vocabulary):,} kinds, {window} a window"

@@ -11,6 +11,7 @@ from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import NonNegative
 from dlcore.registry import TASKS
 from dlcore.tasks.brightness import Brightness, picture
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.sums import Means
 from dlcore.training.report import Report, Section, Worst, table
 from dlcore.training.task import Metrics, Task
@@ -36,6 +37,7 @@ class Autoencoding(Task):
         if self.noise and self.model.training:
             inputs = inputs + self.noise * inputs.new_empty(inputs.shape).normal_()
         reconstruction = self.model(inputs)
+        require_shape(reconstruction, inputs.shape, self.model, "images like its inputs")
         return F.mse_loss(reconstruction.float(), batch.inputs.float()), reconstruction
 
     def metrics(self) -> Metrics:

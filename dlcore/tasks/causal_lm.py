@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Count, CountOrZero, NonNegative
 from dlcore.registry import TASKS
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.language_report import LanguageReport
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
@@ -54,6 +55,8 @@ class CausalLM(Task):
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy of the next tokens in nats, (), and logits, (batch, time, vocabulary)."""
         logits = self.model(batch.inputs)
+        wanted = (*batch.targets.shape, self.spec.num_outputs)
+        require_shape(logits, wanted, self.model, "at every position a logit for each token")
         return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()), logits
 
     def metrics(self) -> Metrics:

@@ -13,9 +13,12 @@ from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Count, Fraction
 from dlcore.registry import TASKS
 from dlcore.tasks.classification_report import ClassificationReport
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.probabilities import class_probabilities, predicted_classes
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
+
+MEANING = {False: "a logit for each class", True: "one logit a sample, yes against no"}
 
 
 @TASKS.register("classification", targets=("class", "binary"))
@@ -51,6 +54,7 @@ class Classification(Task):
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy, (), and logits, (batch, classes) or (batch, 1) for yes or no."""
         logits = self.model(batch.inputs)
+        require_shape(logits, (len(batch.targets), self.spec.num_outputs), self.model, MEANING[self.binary])
         if self.weights is not None and self.weights.device != logits.device:
             self.weights = self.weights.to(logits.device)
         if self.binary:

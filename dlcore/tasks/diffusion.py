@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.registry import TASKS
 from dlcore.tasks.brightness import Brightness, fixed_noise, picture
+from dlcore.tasks.fitting import require_arguments, require_shape
 from dlcore.tasks.sums import Means
 from dlcore.training.task import Metrics, Task
 
@@ -45,6 +46,7 @@ class Diffusion(Task):
         schedule: Literal["cosine", "linear"] = "cosine",
     ) -> None:
         super().__init__(model, spec)
+        require_arguments(model, "noisy images", "their steps", such_as="denoiser")
         self.schedule = NoiseSchedule(cosine_betas(steps) if schedule == "cosine" else linear_betas(steps))
         self.brightness = Brightness(spec)
 
@@ -58,7 +60,9 @@ class Diffusion(Task):
         else:  # all amounts of noise, evenly; the same for the same place in the batch
             time = spread(count, steps).to(clean.device)
             noise = fixed_noise(*clean.shape, device=clean.device)
-        predicted = self.model(self.schedule.noisy(clean, time, noise), time).float()
+        predicted = self.model(self.schedule.noisy(clean, time, noise), time)
+        require_shape(predicted, clean.shape, self.model, "the noise, in the shape of the images")
+        predicted = predicted.float()
         errors = (predicted - noise).square().flatten(1).mean(1)  # (batch,)
         return errors.mean(), {"errors": errors}
 

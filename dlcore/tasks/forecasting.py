@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.errors import UserError
 from dlcore.registry import TASKS
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.forecast_plot import plot
 from dlcore.tasks.forecast_report import ForecastReport
 from dlcore.tasks.regression import LOSSES
@@ -56,6 +57,7 @@ class Forecasting(Task):
         inputs = batch.inputs  # (batch, window, features), the series itself the first feature
         last = inputs[:, -1:, 0]  # (batch, 1)
         standardised = self._forecast(inputs)
+        require_shape(standardised, batch.targets.shape, self.model, "a number for each step ahead")
         loss = self._loss(standardised, self._standardised(batch.targets).to(standardised.dtype))
         outputs = {"forecast": self._in_units(standardised.detach()), "last": self._in_units(last)}
         if self.season:

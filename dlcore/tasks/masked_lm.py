@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.errors import UserError
 from dlcore.registry import TASKS
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.language_report import LanguageReport
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
@@ -92,6 +93,8 @@ class MaskedLM(Task):
             generator=None if self.model.training else _same_each_time(batch),
         )
         logits = self.model(hidden.ids, hidden.at)
+        wanted = (*hidden.at.shape, len(self.spec.vocabulary))
+        require_shape(logits, wanted, self.model, "at every position asked about a logit for each token")
         loss = F.cross_entropy(logits.flatten(0, 1), hidden.targets.flatten(), ignore_index=NOT_ASKED)
         return loss, Guesses(logits, *hidden)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.fields import Positive
 from dlcore.registry import TASKS
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.regression_report import RegressionReport
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
@@ -53,6 +54,7 @@ class Regression(Task):
                 self.offset.to(batch.targets.device),
             )
         standardised = self.model(batch.inputs)
+        require_shape(standardised, batch.targets.shape, self.model, "a number for each target of a sample")
         goal = (batch.targets - self.offset) / self.scale
         loss = self._loss(standardised, goal.to(standardised.dtype), **self._options)
         return loss, standardised.detach() * self.scale + self.offset

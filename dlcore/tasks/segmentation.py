@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlcore.data.spec import NOT_JUDGED, Batch, DataSpec
 from dlcore.registry import TASKS
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.pictures import as_pixels, painted
 from dlcore.tasks.segmentation_report import SegmentationReport
 from dlcore.training.report import Report
@@ -56,11 +57,10 @@ class Segmentation(Task):
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
         """Sum of the chosen losses, (), and logits, (batch, num_outputs, height, width)."""
         logits = self.model(batch.inputs)
-        if logits.shape[2:] != batch.targets.shape[1:]:
-            raise ValueError(
-                f"the model answers {tuple(logits.shape)} to masks of {tuple(batch.targets.shape)}: it must give "
-                "(batch, num_outputs, height, width) with the height and width of the mask"
-            )
+        wanted = (len(batch.targets), self.spec.num_outputs, *batch.targets.shape[1:])
+        require_shape(
+            logits, wanted, self.model, "a logit for each class, with the height and width of the mask"
+        )
         if self.weights is not None and self.weights.device != logits.device:
             self.weights = self.weights.to(logits.device)
         losses = [self._part(part, logits, batch.targets) for part in self.parts]

@@ -17,6 +17,7 @@ from dlcore.errors import UserError
 from dlcore.fields import NonNegative
 from dlcore.registry import TASKS
 from dlcore.tasks.brightness import Brightness, fixed_noise, picture
+from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.sums import Means
 from dlcore.training.task import Metrics, Task
 
@@ -39,7 +40,14 @@ class VariationalAutoencoding(Task):
 
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean negative ELBO, (), and its parts of every image with the brightness that was drawn."""
-        logits, mean, log_variance = self._model_output(batch.inputs)
+        output = self._model_output(batch.inputs)
+        if not isinstance(output, tuple) or len(output) != 3:
+            raise UserError(
+                f"the task needs a network that answers (logits, mean, log_variance), which "
+                f"{type(self.model).__name__} does not; 'vae' does"
+            )
+        logits, mean, log_variance = output
+        require_shape(logits, batch.inputs.shape, self.model, "a logit for each pixel")
         logits = logits.float()
         goal = self.brightness.of(batch.inputs.float())
         # A pixel's brightness as the chance of its being lit: Bernoulli likelihood, which suits grey pictures.

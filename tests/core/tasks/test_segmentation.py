@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from torch import Tensor, nn
 
 from dlcore.data.spec import NOT_JUDGED, Batch, DataSpec
+from dlcore.errors import UserError
 from dlcore.tasks.pictures import as_pixels, colour_of, painted
 from dlcore.tasks.segmentation import Segmentation, dice_loss
 
@@ -155,7 +156,7 @@ def test_no_class_left_out_of_a_mean_because_it_is_never_right() -> None:
 
 def test_a_model_of_another_size_is_told_so() -> None:
     logits, batch = case(2)
-    with pytest.raises(ValueError, match="height and width of the mask"):
+    with pytest.raises(UserError, match="height and width of the mask"):
         task(logits[:, :, :3]).loss(batch, "main")
 
 
