@@ -14,13 +14,16 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlcore.atomic import write_all
 from dlcore.engine_protocol import VERSION, Lines
 from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode
 from dlcore.text_safety import safe_text
+
+if TYPE_CHECKING:
+    from dlcore.engine_evaluation import Evaluations
 
 NICE = 5  # behind a training, yet soon enough for who edits beside one
 IDLE = 0.2  # seconds without a question after which the engine warms up
@@ -78,6 +81,7 @@ class Engine:
         self.inbox = Inbox()
         self.say = say
         self._shapes = engine_shapes.Shapes(self._shapes_changed)
+        self._evaluations: Evaluations | None = None
         self._guarding = threading.Lock()
         self._unfinished: Question | None = None  # of shapes, answered by a first guess
         self._changes = 0  # of what such an answer depends on
@@ -86,6 +90,7 @@ class Engine:
             "validate": engine_drafts.validate,
             "toml": engine_drafts.toml,
             "shape": engine_shapes.calculated,
+            "gallery": lambda content: self._evaluating().gallery(content),
         }
 
     def receive(self, line: bytes) -> None:
@@ -112,6 +117,8 @@ class Engine:
         else:
             self.say({"id": question.id, "answer": answer} | ({"more": True} if more else {}))
             self._shapes.specs.begin()
+            if more and question.kind == "evaluation":  # in turns with what else is asked
+                self._again(question)
 
     def warm_up(self) -> None:
         """Imports what the first shape table needs: torch loads 800 modules for it, which takes 1.5 s."""
@@ -125,6 +132,8 @@ class Engine:
     def _answer(self, question: Question) -> tuple[Any, bool]:
         if question.kind == "shapes":
             return self._answer_shapes(question)
+        if question.kind == "evaluation":
+            return self._evaluating().answer(question.content)
         handler = self._handlers.get(question.kind)
         if handler is None:
             raise UserError(f"the engine knows no question {safe_text(question.kind, limit=40)}")
@@ -139,6 +148,18 @@ class Engine:
         if missed:
             self._shapes_changed()
         return answer, more
+
+    def _evaluating(self) -> Evaluations:
+        """What measures trained networks, loaded when it is first wanted."""
+        if self._evaluations is None:
+            from dlcore.engine_evaluation import Evaluations
+
+            self._evaluations = Evaluations()
+        return self._evaluations
+
+    def _again(self, question: Question) -> None:
+        if self.inbox.put(question, again=True) is not None:
+            self.say({"id": question.id, "superseded": True})
 
     def _shapes_changed(self) -> None:
         """Asks an unfinished question again; called from a thread that has read data."""

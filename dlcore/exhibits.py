@@ -18,11 +18,29 @@ from dlcore.run_dir import RunDir
 from dlcore.tasks.pictures import with_pixels
 from dlcore.tasks.texts import with_texts
 from dlcore.training.evaluation import evaluation_mode
-from dlcore.training.task import as_float
+from dlcore.training.precision import Precision
+from dlcore.training.task import Task, as_float
 from dlcore.training.trainer import Trainer
 
 MOST_PICTURES = 8
 """Samples shown with the picture of their input."""
+
+
+def shown(
+    task: Task, precision: Precision, batch: Batch, pictures: int = MOST_PICTURES
+) -> list[dict[str, Any]]:
+    """The model's answers to a batch, as the task shows them to a person.
+
+    Args:
+        pictures: how many samples are shown with the picture of their input.
+    """
+    devices = [batch.inputs.device] if batch.inputs.is_cuda else []
+    # What is drawn to be shown must not change what the training draws next.
+    with evaluation_mode(task.model), torch.random.fork_rng(devices=devices), torch.no_grad():
+        with precision.autocast():
+            _, outputs = task.loss(batch, task.phases[0].name)
+        rows = task.samples(batch, as_float(outputs))
+    return with_texts(with_pixels(rows, task.spec, batch.inputs, pictures), task.spec, batch.inputs)
 
 
 def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
@@ -31,14 +49,7 @@ def write_samples(run: RunDir, trainer: Trainer, batch: Batch) -> str:
     Returns:
         The file's path within the run directory.
     """
-    task = trainer.task
-    devices = [batch.inputs.device] if batch.inputs.is_cuda else []
-    # What is drawn to be shown must not change what the training draws next.
-    with evaluation_mode(task.model), torch.random.fork_rng(devices=devices), torch.no_grad():
-        with trainer.precision.autocast():
-            _, outputs = task.loss(batch, task.phases[0].name)
-        rows = task.samples(batch, as_float(outputs))
-    rows = with_texts(with_pixels(rows, task.spec, batch.inputs, MOST_PICTURES), task.spec, batch.inputs)
+    rows = shown(trainer.task, trainer.precision, batch)
     step = trainer.progress.step
     path = _write(run, "samples", step, {"step": step, "samples": plain(rows)})
     trainer.recorder.event("samples", step=step, path=path)

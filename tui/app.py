@@ -24,7 +24,7 @@ from textual.screen import Screen
 
 from dlcore.text_safety import safe_text
 from tui import themes
-from tui.messages import OpenCompare, OpenInspector, OpenNewRun, OpenRun
+from tui.messages import OpenCompare, OpenEvaluation, OpenInspector, OpenNewRun, OpenRun
 from tui.preferences import Preferences
 from tui.screens.runs import RunsScreen
 from tui.widgets import spans
@@ -179,6 +179,12 @@ class DltuiApp(App[None]):
         from tui.screens.inspector import InspectorScreen
 
         self.push_screen(InspectorScreen(message.path))
+
+    @on(OpenEvaluation)
+    def _open_evaluation(self, message: OpenEvaluation) -> None:
+        from tui.screens.evaluation import EvaluationScreen
+
+        self.push_screen(EvaluationScreen(message.path))
 
     @on(OpenCompare)
     def _open_compare(self, message: OpenCompare) -> None:

@@ -108,6 +108,14 @@ class OpenInspector(Message):
         self.path = path
 
 
+class OpenEvaluation(Message):
+    """Wish: show how good the network of this run is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+
 class OpenNewRun(Message):
     """Wish: set up a new run.
 

@@ -22,6 +22,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MOST_ROWS = 200
 WIDEST_MATRIX = 60
 PICTURE_SIDE = 96
+HIT, MISS = "0,114,178", "213,94,0"  # Okabe and Ito's blue and vermilion
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882 }
@@ -33,6 +34,7 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { font-weight: 600 } td.n, th.n { text-align: right }
 .note { opacity: .7; font-size: .9rem } .scroll { overflow-x: auto }
 .charts, .samples { display: flex; flex-wrap: wrap; gap: 1rem } .charts svg { width: 31rem; max-width: 100% }
+.beside { display: flex; flex-wrap: wrap; gap: 1rem 5rem; margin-top: 1rem } .beside h2 { margin-top: 0 }
 figure { margin: 0 } figcaption { font-size: .8rem; opacity: .8; max-width: 12rem; overflow-wrap: anywhere }
 img { image-rendering: pixelated } pre { overflow-x: auto; background: var(--soft); padding: .8rem; font-size: .85rem }
 details { margin: .6rem 0 } summary { cursor: pointer; font-weight: 600 }
@@ -117,7 +119,7 @@ def _matrix(content: Mapping[str, Any]) -> str:
     for name, counts in zip(names, cells, strict=True):
         total = sum(counts) or 1
         shaded = "".join(
-            f'<td style="background:rgba({"0,114,178" if at == len(rows) else "213,94,0"},{count / total:.2f})">'
+            f'<td style="background:rgba({HIT if at == len(rows) else MISS},{(count / total) ** 0.5:.2f})">'
             f"{count or ''}</td>"
             for at, count in enumerate(counts)
         )

@@ -51,10 +51,10 @@ def _run(run: RunDir, evaluation: Mapping[str, Any] | None) -> list[str]:
     summary = run.summary()
     about, events = _json(run.run_json_path), EventReader(run.events_path).read()
     drawn = charts(run.metrics_path)
+    facts, metrics = _facts(summary, events), _heading("Metrics", _metrics(summary, run))
     parts = [
-        _facts(summary, events),
+        f'<div class="beside"><div>{facts}</div><div>{metrics}</div></div>',
         _findings(events),
-        _heading("Metrics", _metrics(summary, run)),
         _heading("Curves", '<div class="charts">' + "".join(drawn.values()) + "</div>" if drawn else ""),
     ]
     if evaluation is not None:
@@ -181,7 +181,7 @@ def _comparison(runs: Sequence[RunDir], evaluations: Mapping[str, Mapping[str, A
             names = groups(run.metrics_path).get(metric, [])
             chosen = [name for name in names if name.startswith("val/")] or names
             curves += lines(run.metrics_path, chosen[:1], run.name)
-        drawn.append(chart(f"val/{metric}", curves))
+        drawn.append(chart(f"val/{metric}", curves, titled=True))
     return [
         *parts,
         _heading("Curves", '<div class="charts">' + "".join(drawn) + "</div>" if any(drawn) else ""),

@@ -28,11 +28,14 @@ class Line(NamedTuple):
     y: NDArray[Any]
 
 
-def chart(title: str, lines: Sequence[Line], *, x_name: str = "step", dots: bool = False) -> str:
+def chart(
+    title: str, lines: Sequence[Line], *, x_name: str = "step", dots: bool = False, titled: bool = False
+) -> str:
     """A chart with its legend; an empty text where there is not a point to draw.
 
     Args:
         dots: points without lines between them.
+        titled: the title is to be seen, since the legend does not say what is drawn.
     """
     drawn = [line for line in map(_finite, lines) if len(line.x)]
     if not drawn:
@@ -64,6 +67,10 @@ def chart(title: str, lines: Sequence[Line], *, x_name: str = "step", dots: bool
         name = line.name if len(line.name) <= 40 else line.name[:39] + "…"
         parts.append(f'<text x="{place:.0f}" y="16" fill="{colour}">● {escape(name)}</text>')
         place += 24 + 6.2 * len(name)
+    if titled:
+        parts.append(
+            f'<text x="{WIDTH - RIGHT}" y="{TOP - 4}" text-anchor="end" font-weight="bold">{escape(title)}</text>'
+        )
     return "".join(parts) + "</svg>"
 
 

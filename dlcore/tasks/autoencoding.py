@@ -57,6 +57,11 @@ class Autoencoding(Task):
         """The same picture."""
         return "", "the picture drawn again, as preprocessed as the input"
 
+    def verdicts(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """How badly it is drawn again."""
+        drawn, given = self.brightness.of(outputs), self.brightness.of(batch.inputs.float())
+        return {"error": (drawn - given).abs().flatten(1).mean(1)}
+
     def report(self) -> Report:
         """The images that are drawn worst."""
         return WorstDrawn(self.brightness)

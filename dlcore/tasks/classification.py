@@ -87,6 +87,12 @@ class Classification(Task):
             for likeliest, row in rows
         ]
 
+    def verdicts(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Which class, and how sure."""
+        predicted = predicted_classes(outputs)
+        confidence = class_probabilities(outputs).gather(1, predicted[:, None])[:, 0]
+        return {"target": batch.targets, "prediction": predicted, "confidence": confidence}
+
     def report(self) -> Report:
         """Each class, the confusion matrix, calibration and the worst mistakes."""
         return ClassificationReport(self.names)

@@ -82,6 +82,10 @@ class Forecasting(Task):
         """Loss, MAE, RMSE, those of the forecasts that need no learning, and the skill against them."""
         return ForecastErrors()
 
+    def verdicts(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """How far off over all steps ahead."""
+        return {"error": (outputs["forecast"] - batch.targets).abs().mean(1)}
+
     def report(self) -> Report:
         """Errors of each step ahead, their spread, and the largest."""
         return ForecastReport(self.names)

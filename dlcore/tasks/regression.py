@@ -75,6 +75,10 @@ class Regression(Task):
         """The training part's spread and mean."""
         return {"scale": self.scale.tolist(), "offset": self.offset.tolist(), "log": False}
 
+    def verdicts(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """How far off, by the output that is furthest in its own standard deviations."""
+        return {"error": ((outputs - batch.targets).abs() / self.scale.to(outputs.device)).amax(1)}
+
     def report(self) -> Report:
         """Errors of each output, their spread, and the largest."""
         return RegressionReport(self.names)

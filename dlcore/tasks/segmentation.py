@@ -99,6 +99,12 @@ class Segmentation(Task):
             answers.append({"prediction": found, "shares": shares, "picture": mask.tolist()})
         return answers
 
+    def verdicts(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The share of wrong pixels."""
+        found = predicted(outputs)
+        right = [share_right(a, b) for a, b in zip(found, batch.targets, strict=True)]
+        return {"error": 1 - torch.tensor(right)}
+
     def report(self) -> Report:
         """IoU and Dice of each class, the confusion matrix of pixels, the worst pictures."""
         return SegmentationReport(self.names)

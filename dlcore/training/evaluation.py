@@ -16,25 +16,37 @@ from dlcore.training.task import Metrics, Task, as_float
 from dlcore.training.trouble import is_out_of_memory
 
 
-@torch.no_grad()
-def evaluate(task: Task, batches: Batches, precision: Precision, report: Report | None = None) -> Metrics:
+def evaluate(task: Task, batches: Batches, precision: Precision) -> Metrics:
     """Run a part once, in evaluation mode, without changing anything.
-
-    A batch that does not fit in memory is split in halves until it does.
-
-    Args:
-        report: is fed, too, where one is wanted.
 
     Raises:
         torch.OutOfMemoryError: not even a single sample fits.
     """
     metrics = task.metrics()
-    pieces = 1
+    for _ in evaluating(task, batches, precision, metrics):
+        pass
+    return metrics
+
+
+@torch.no_grad()
+def evaluating(
+    task: Task, batches: Batches, precision: Precision, metrics: Metrics, report: Report | None = None
+) -> Iterator[int]:
+    """As `evaluate`, telling after each batch how many samples are done: whoever waits can see it, or stop it.
+
+    A batch that does not fit in memory is split in halves until it does.
+
+    Args:
+        metrics: are fed.
+        report: is fed, too, where one is wanted.
+    """
+    pieces, done = 1, 0
     with evaluation_mode(task.model):
         for batch in batches.epoch(0):
             while not _add(task, batch, pieces, metrics, precision, report):
                 pieces *= 2
-    return metrics
+            done += len(batch.targets)
+            yield done
 
 
 @contextmanager

@@ -116,6 +116,17 @@ class Task(ABC):
         """What goes into the exported network and what comes out, in words; empty where the data's kind says it."""
         return "", ""
 
+    def verdicts(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """What samples can be sorted and filtered by, (batch,) each; empty where nothing suits.
+
+        ``target``, ``prediction`` (codes of classes) and ``confidence`` of what names a class; else ``error``,
+        more being worse.
+
+        Args:
+            outputs: what `loss` gave, in float32.
+        """
+        return {}
+
     def answer_units(self) -> dict[str, Any]:
         """How standardised numbers of the exported network get the data's units; empty where it has other answers.
 

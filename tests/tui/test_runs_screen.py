@@ -20,7 +20,7 @@ from tests.tui.piloting import NOW, home_screen, listed, run_list, until
 from tests.tui.recorded import HOSTILE, START, make_run
 from tui import run_actions
 from tui.app import DltuiApp
-from tui.messages import OpenCompare, OpenNewRun, OpenRun
+from tui.messages import OpenCompare, OpenEvaluation, OpenNewRun, OpenRun
 from tui.screens.dialogs import Confirm, Prompt
 from tui.screens.runs import RunsScreen
 from tui.widgets import preset_list
@@ -49,7 +49,7 @@ class Recorder(DltuiApp):
         message.prevent_default()
         self.wishes.append(message)
 
-    on_open_run = on_open_new_run = on_open_compare = wish
+    on_open_run = on_open_new_run = on_open_compare = on_open_evaluation = wish
 
     def notify(self, message: str, **options: Any) -> None:
         assert options["markup"] is False
@@ -116,6 +116,7 @@ KEYS: dict[str, list[tuple[str, Check]]] = {
         ("slash z z", lambda p: home_screen(p).query_one("#note").display),
     ],
     "runs.try": [("t", lambda p: "nothing to try" in recorder(p).told[0])],
+    "runs.evaluation": [("E", lambda p: isinstance(recorder(p).wishes[0], OpenEvaluation))],
     "runs.resume": [("end r", lambda p: isinstance(p.app.screen, Prompt))],
     "runs.stop": [("X", lambda p: "Nothing to stop" in recorder(p).told[0])],
     "runs.delete": [

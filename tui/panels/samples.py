@@ -129,12 +129,16 @@ def wrapped(text: str, width: int) -> list[str]:
     return [line for part in text.split("\n") for line in wrap(part, max(8, width))]
 
 
-def lines(samples: Samples, width: int, moment: int = 0) -> list[Line]:
-    """The whole page: pictures side by side, episodes at a moment, then a table, then texts."""
+def lines(samples: Samples, width: int, moment: int = 0, *, least: int = 8) -> list[Line]:
+    """The whole page: pictures side by side, episodes at a moment, then a table, then texts.
+
+    Args:
+        least: columns that a sample's pictures and caption get, where there are so many.
+    """
     with_pictures = [row for row in samples.rows if row.pictures]
     episodes = [row for row in samples.rows if row.frames and not row.pictures]
     rest = [row for row in samples.rows if not row.pictures and not row.frames]
-    page: list[Line] = _gallery(with_pictures, width) if with_pictures else []
+    page: list[Line] = _gallery(with_pictures, width, least) if with_pictures else []
     if episodes:
         page += [[]] if page else []
         page += _beside([_episode(row, moment, width) for row in episodes], width)
@@ -202,9 +206,9 @@ def _swing(share: float, half: int) -> str:
     return f"{left:>{half}}│{right:<{half}}"
 
 
-def _gallery(rows: Sequence[Sample], width: int) -> list[Line]:
+def _gallery(rows: Sequence[Sample], width: int, least: int) -> list[Line]:
     """Samples side by side where they fit, each with its pictures and what it is below."""
-    column = _picture_width(rows, width)
+    column = max(_picture_width(rows, width), min(least, width))
     return _beside([_block(row, column, width) for row in rows], width)
 
 

@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.messages import OpenEvaluation
 from tui.pending import Outcome, Pending
 from tui.run_state import LIVE, ROUTINE
 from tui.screens.chores import RunChores
@@ -44,6 +45,9 @@ class CommandScreen(RunChores):
         Binding("l", "lr", "Learning rate", id="run.lr", tooltip="Change the learning rate"),
         Binding("m", "epochs", "More epochs", id="run.epochs", tooltip="Train to another epoch"),
         Binding("e", "ask('evaluate')", "Evaluate", id="run.evaluate", tooltip="Validation figures now"),
+        Binding(
+            "E", "evaluation", "Evaluation", id="run.evaluation", tooltip="How good it is, and its mistakes"
+        ),
         Binding("w", "ask('save')", "Save", id="run.save", tooltip="Write a checkpoint now"),
         Binding("i", "inspect", "Inspect", id="run.inspect", tooltip="Look inside the network now"),
         Binding("X", "stop", "Stop", id="run.stop", tooltip="Save a checkpoint and stop"),
@@ -138,6 +142,10 @@ class CommandScreen(RunChores):
         """Pauses, or goes on."""
         paused = self.run_view is not None and self.run_view.status == "paused"
         self._ask("continue" if paused else "pause")
+
+    def action_evaluation(self) -> None:
+        """Opens the screen that measures its network on the test part."""
+        self.post_message(OpenEvaluation(self.run.path))
 
     def action_inspect(self) -> None:
         """Asks for an inspection, and shows where it appears."""

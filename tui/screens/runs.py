@@ -20,7 +20,15 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from tui import words
-from tui.messages import DeviceRead, OpenCompare, OpenNewRun, OpenRun, RunsChanged, TrendsChanged
+from tui.messages import (
+    DeviceRead,
+    OpenCompare,
+    OpenEvaluation,
+    OpenNewRun,
+    OpenRun,
+    RunsChanged,
+    TrendsChanged,
+)
 from tui.run_filter import RunFilter, parse
 from tui.screens.chores import RunChores
 from tui.widgets.frame import Frame
@@ -69,6 +77,7 @@ class RunsScreen(RunChores):
         Binding("a", "select_all", "Select all", id="runs.all", tooltip="Select all runs listed, or none"),
         Binding("c", "compare", "Compare", id="runs.compare", tooltip="Curves of the selected runs"),
         Binding("slash", "filter", "Filter", id="runs.filter", tooltip="Find by words, or acc>0.9"),
+        Binding("E", "evaluation", "Evaluation", id="runs.evaluation", tooltip="How good it is, and its mistakes"),
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from the last checkpoint"),
         Binding("X", "stop", "Stop", id="runs.stop", tooltip="Save a checkpoint and stop"),
         Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete the selected or this run"),
@@ -354,6 +363,12 @@ class RunsScreen(RunChores):
             self.tell("Select two runs or more with space, then press c.")
         else:
             self.post_message(OpenCompare([run.path for run in chosen]))
+
+    def action_evaluation(self) -> None:
+        """Measures the network of the marked run."""
+        run = self.run_list.current
+        if run is not None:
+            self.post_message(OpenEvaluation(run.path))
 
     def action_resume(self) -> None:
         """Goes on with the marked run."""

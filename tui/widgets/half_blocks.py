@@ -28,6 +28,14 @@ def scaled(pixels: Pixels, columns: int) -> Pixels:
     return tuple(tuple(row[at * wide // columns] for at in range(columns)) for row in rows)
 
 
+def enlarged(pixels: Pixels, times: int) -> Pixels:
+    """Each pixel as a square of so many."""
+    if times <= 1:
+        return pixels
+    rows = (tuple(pixel for pixel in row for _ in range(times)) for row in pixels)
+    return tuple(row for row in rows for _ in range(times))
+
+
 def draw(pixels: Pixels, *, ascii_only: bool | None = None) -> list[list[Segment]]:
     """Lines of cells; equal neighbours share a segment.
 

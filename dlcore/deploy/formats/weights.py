@@ -61,10 +61,9 @@ class SafeTensors(Weights):
         """Weights need the layers' code."""
         return [
             "from safetensors.torch import load_file",
-            "from net import Net  # your own module with the layers listed below",
-            "model = Net()",
-            f'model.load_state_dict(load_file("{file}"))',
-            "model.eval()",
+            f'weights = load_file("{file}")',
+            "print({name: tuple(tensor.shape) for name, tensor in weights.items()})",
+            "# model.load_state_dict(weights)  # a torch.nn.Module of yours with the layers below",
         ]
 
 
@@ -87,8 +86,7 @@ class StateDict(Weights):
         """Weights need the layers' code."""
         return [
             "import torch",
-            "from net import Net  # your own module with the layers listed below",
-            "model = Net()",
-            f'model.load_state_dict(torch.load("{file}", weights_only=True))',
-            "model.eval()",
+            f'weights = torch.load("{file}", weights_only=True)',
+            "print({name: tuple(tensor.shape) for name, tensor in weights.items()})",
+            "# model.load_state_dict(weights)  # a torch.nn.Module of yours with the layers below",
         ]

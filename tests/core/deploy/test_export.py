@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,11 @@ from torch import nn
 from dlcore import trained
 from dlcore.deploy.card import write_card
 from dlcore.deploy.export import compare, describe, export
-from dlcore.deploy.exporting import FORMATS, Options, format_of
+from dlcore.deploy.exporting import FORMATS, Checked, Options, format_of
 from dlcore.deploy.formats.weights import SafeTensors
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
-from tests.core.deploy.small_runs import DIABETES, DIGITS, IRIS
+from tests.core.deploy.small_runs import CARTPOLE, DIABETES, DIGITS, DRAWING, IRIS, TRAINING
 
 TrainedOnce = Callable[[str], RunDir]
 DYNAMIC = Options(dynamic=True)
@@ -125,30 +127,82 @@ def test_onnx_says_how_inputs_are_prepared_and_runs_without_dltui(
     np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
-class TestCard:
-    formats: ClassVar = ["pt2", "torchscript", "onnx"]
+def of_kind(kind: str, folder: Path) -> str:
+    """A preset whose network takes other inputs."""
+    (folder / "play.txt").write_text("the cat sat on the mat. " * 120)
+    (folder / "waves.csv").write_text("value\n" + "\n".join(str(at % 7 + at / 9) for at in range(90)) + "\n")
+    brief = TRAINING.replace("epochs = 3", "epochs = 1")
+    return {
+        "pictures": DIGITS,
+        "texts": '[data]\nname = "text_file"\npath = "play.txt"\nwindow = 16\ntest = 0.2\n'
+        '[model]\nname = "gpt"\nembed_dim = 16\nheads = 2\nlayers = 1\n' + brief,
+        "noise": DRAWING["gan"],
+        "series": '[data]\nname = "series"\npath = "waves.csv"\nwindow = 8\n[model]\nname = "lstm"\nhidden = 4\n'
+        '[task]\nname = "forecasting"\n' + brief,
+        "states": CARTPOLE,
+    }[kind]  # fmt: skip
 
+
+def card_of(found: trained.Trained, to: str, folder: Path) -> tuple[str, list[Path]]:
+    """A file that was written, not checked, and its card."""
+    path = folder / f"file{format_of(to).suffix}"
+    subject, real = describe(found)
+    format_of(to).write(subject, path, Options())
+    checked = Checked(path, path.stat().st_size, 0.0, 1.0, 16, real)
+    card, *pictures = write_card(found, checked, to)
+    return card.read_text(), pictures
+
+
+def lines_in(card: str) -> str:
+    """The Python of the card."""
+    match = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+class TestCard:
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-    @pytest.mark.parametrize("to", formats)
-    def test_its_lines_load_the_file_without_dltui(
-        self, to: str, trained_once: TrainedOnce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.mark.parametrize("to", FORMATS.names())
+    def test_its_lines_run_as_given(
+        self, to: str, trained_once: TrainedOnce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
         found = trained.load(trained_once(IRIS), device="cpu")
-        out = tmp_path / f"iris{format_of(to).suffix}"
-        card, *pictures = write_card(found, export(found, to, out, Options()), to)
-        text = card.read_text()
-        match = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-        assert match is not None
-        assert "dlcore" not in match[1]
-        assert len(match[1].splitlines()) <= 5
+        text, pictures = card_of(found, to, tmp_path)
+        lines = lines_in(text)
+        assert "dlcore" not in lines
+        assert len(lines.splitlines()) <= 5
         monkeypatch.chdir(tmp_path)
         names: dict[str, Any] = {}
-        exec(match[1], names)
-        outputs = names["outputs"]
-        assert tuple((outputs[0] if to == "onnx" else outputs).shape) == (1, 3)
+        exec(lines, names)
+        if format_of(to).architecture:
+            outputs = names["outputs"]
+            assert tuple((outputs[0] if to == "onnx" else outputs).shape) == (1, 3)
+        else:
+            assert names["weights"].keys() == found.task.model.state_dict().keys()
+            assert "(16, 4)" in capsys.readouterr().out
         for picture in pictures:
             assert f"]({picture.name})" in text
             assert picture.read_text().startswith("<svg")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["pictures", "texts", "noise", "series", "states"])
+    def test_its_lines_need_no_dltui(
+        self, kind: str, trained_once: TrainedOnce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        found = trained.load(trained_once(of_kind(kind, tmp_path)), device="cpu")
+        script = "import sys\nsys.modules['dlcore'] = sys.modules['tui'] = None\n"
+        for to in FORMATS.names():
+            script += lines_in(card_of(found, to, tmp_path)[0])
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
     def test_it_tells_data_metrics_size_and_hash(self, trained_once: TrainedOnce, tmp_path: Path) -> None:
         import hashlib

@@ -15,6 +15,7 @@ import pytest
 from dlcore.deploy.report import evaluate_runs, report
 from dlcore.deploy.svg import Line, chart, ticks
 from dlcore.run_dir import RunDir
+from tests.core.deploy.chromium import CHROMIUM, look
 from tests.core.deploy.small_runs import DIABETES, DIGITS, IRIS, SCENES
 
 TrainedOnce = Callable[[str], RunDir]
@@ -77,6 +78,31 @@ def test_a_page_is_well_formed_and_asks_for_nothing(text: str, trained_once: Tra
         assert told in shown
     assert "svg" in page.tags
     assert ("img" in page.tags) == (text in (DIGITS, SCENES))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_asks_for_nothing_and_has_nothing_to_complain_of(
+    trained_once: TrainedOnce, tmp_path: Path
+) -> None:
+    runs = [trained_once(text) for text in (IRIS, DIGITS, DIABETES, SCENES)]
+    found, _ = evaluate_runs(runs)
+    for name, chosen in (("one", runs[1:2]), ("several", runs)):
+        path = tmp_path / f"{name}.html"
+        path.write_text(report(chosen, found), "utf-8")
+        seen = look(path, tmp_path / "profile")
+        assert seen.requests == [path.as_uri()]
+        assert seen.complaints == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_would_tell(tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text('<img src="https://example.invalid/a.png"><script>nothing()</script>')
+    seen = look(page, tmp_path / "profile")
+    assert seen.requests[1:] == ["https://example.invalid/a.png"]
+    assert "nothing is not defined" in "".join(seen.complaints)
 
 
 def test_several_runs_are_compared(trained_once: TrainedOnce, tmp_path: Path) -> None:
