@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import ScreenResume
 from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from dlcore.errors import UserError
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from tui.app import DltuiApp
 
 T = TypeVar("T")
+LONGEST = 0.1  # seconds that painting may be held
+LOOK = 0.003  # seconds between two looks whether all is there
 
 
 class AppScreen(Screen[None]):
@@ -31,6 +37,8 @@ class AppScreen(Screen[None]):
     # Textual's own repaints the whole screen when the focus moves; what shows the focus repaints itself.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
+    _seen_before = False
+    _held: Timer | None = None
     WHERE = ""
     KEYS: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,6 +56,28 @@ class AppScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """The widgets between the two lines."""
         yield from ()
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        """Textual applies all styles anew; those of a screen that comes for the first time are fresh."""
+        event.refresh_styles = self._seen_before
+        self._seen_before = True
+
+    def hold_paint(self, ready: Callable[[], bool]) -> None:
+        """Nothing is painted until all is there, or for `LONGEST`: one picture with its content, not two."""
+        self._held = self.set_interval(LOOK, partial(self._release, ready, time.monotonic() + LONGEST))
+
+    def _release(self, ready: Callable[[], bool], until: float) -> None:
+        painted = self._compositor.size.width > 0  # laid out, or the first layout will paint
+        if self._held is not None and (time.monotonic() > until or (painted and ready())):
+            self._held.stop()
+            self._held = None
+            if painted:
+                self._compositor_refresh()
+
+    def _compositor_refresh(self) -> None:
+        """What Textual calls to paint."""
+        if self._held is None:
+            super()._compositor_refresh()
 
     @property
     def header(self) -> Header:

@@ -28,6 +28,7 @@ from tui.screens.run_panels import PanelScreen
 from tui.themes import STATUS_TONES
 from tui.widgets.asked_line import AskedLine
 from tui.widgets.ending import Ending
+from tui.widgets.live_cells import LiveCells
 from tui.widgets.panel import Context
 from tui.widgets.panel_grid import PanelGrid
 from tui.widgets.panel_line import PanelLine
@@ -43,6 +44,7 @@ HEAD_SECONDS = 1.0
 SOON = 0.001  # seconds; a timer of none divides by it
 NARROW = 60  # columns below which the time left gives way to the state
 WIDE = 140  # columns from which the run's name is shown with its time
+_CURVES = ("loss", "metric")  # panels whose content is known at once where a run is
 _OWN_KEYS = {
     "loss": "chart.smooth",
     "metric": "metric.next",
@@ -121,6 +123,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         if self._known is not None:
             self.post_message(RunChanged(self.run.path, self._known))
             self._known = None
+            self.hold_paint(self._has_curves)
         self._wake_or_rest()
 
     def on_screen_resume(self) -> None:
@@ -173,6 +176,12 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
             self._show_head_in_time()
         if self.leaving and not self.alive:
             self.app.exit()
+
+    def _has_curves(self) -> bool:
+        """Whether every chart in sight is drawn."""
+        shown = [self._panel(key) for key in self.grid.plan]
+        charts = [cells for panel in shown for cells in panel.query(LiveCells) if panel.KEY in _CURVES]
+        return bool(shown) and all(panel.seen for panel in shown) and all(c.drawn for c in charts)
 
     # What is said above the panels.
 

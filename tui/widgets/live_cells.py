@@ -76,6 +76,11 @@ class LiveCells(Widget):
         return self._outdated
 
     @property
+    def drawn(self) -> bool:
+        """Whether it was drawn, and with all that was told."""
+        return bool(self.size) and not self._outdated
+
+    @property
     def seen(self) -> bool:
         """Whether drawing is worth anything now."""
         if not self.is_attached or not self.size or not self.display:
