@@ -156,8 +156,22 @@ def choose_task(preset: Preset, spec: DataSpec) -> tuple[str, str]:
     Raises:
         UserError: the named task does not fit the data's target.
     """
-    named = preset.task.name
     makers = (MODELS.entry(preset.model.name, preset.base), DATA.entry(preset.data.name, preset.base))
+    return fitting_task(preset.task.name, makers, spec, preset.base)
+
+
+def fitting_task(
+    named: str, makers: tuple[Entry, Entry], spec: DataSpec, base: Path | None
+) -> tuple[str, str]:
+    """The task's name, and why.
+
+    Args:
+        named: ``auto`` for the one that goes with the data's target.
+        makers: of the model and of the data.
+
+    Raises:
+        UserError: the named task does not fit the data's target.
+    """
     own = next((entry for entry in makers if "task" in entry.tags), None)
     if named == "auto" and own:
         named, reason = str(own.tags["task"]), f"{own.kind} '{own.name}' is made for it"
@@ -168,11 +182,11 @@ def choose_task(preset: Preset, spec: DataSpec) -> tuple[str, str]:
         return fitting[0], f"the target is of kind {spec.target}"
     else:
         reason = "asked for"
-    targets = TASKS.entry(named, preset.base).targets
+    targets = TASKS.entry(named, base).targets
     if targets and spec.target not in targets:
         raise UserError(
             f"task '{named}' wants targets of kind {' or '.join(targets)}, "
-            f"but data '{preset.data.name}' has '{spec.target}'."
+            f"but data '{makers[1].name}' has '{spec.target}'."
         )
     return named, reason
 

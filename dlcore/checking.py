@@ -9,7 +9,8 @@ import torch
 from dlcore import assembly
 from dlcore.data.batches import Batches
 from dlcore.inspection.memory import estimate_memory
-from dlcore.inspection.shapes import trace
+from dlcore.inspection.shapes import Options, trace_pass
+from dlcore.inspection.through_loss import through_loss
 from dlcore.preset import Preset
 from dlcore.training.precision import choose_device, choose_precision
 
@@ -43,7 +44,12 @@ def check(preset: Preset) -> dict[str, Any]:
     )
     batch = next(iter(batches.epoch(0)))
     batches.close()
-    table = trace(parts.model, spec, batch_size=len(batch.targets))
+    count, options = len(batch.targets), Options()
+    result = trace_pass(parts.model, spec, batch_size=count, options=options)
+    if result.trace.failure is None:
+        name = parts.choices["task"].partition(" ")[0]
+        result = through_loss(result, name, lambda _: parts.task, spec, count, options)
+    table = result.trace
     memory = estimate_memory(
         table, optimizer=preset.optimizer.name, options=preset.optimizer.options, ema=training.ema > 0
     )

@@ -17,14 +17,14 @@ from dlcore.engine_device import device_facts
 from dlcore.engine_drafts import Draft
 from dlcore.engine_specs import Known, Specs
 from dlcore.errors import UserError
-from dlcore.inspecting import Model
+from dlcore.inspecting import Learnt, Model
 from dlcore.inspection.calculator.calculate import calculate
 from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.records import Trace
-from dlcore.inspection.shapes import trace_builder
+from dlcore.inspection.shapes import Options, trace_builder_pass
 from dlcore.inspection.sources import source_lines
 from dlcore.preset_sections import Preset
-from dlcore.registry import Entry
+from dlcore.registry import TASKS, Entry
 from dlcore.run_dir import data_folder
 from dlcore.text_safety import safe_text
 from dlcore.user_code import find_file, is_user_name, one_line
@@ -88,20 +88,22 @@ class Shapes:
         batch = draft.setting("training", "batch_size")
         batch = draft.setting("training", "effective_batch") if batch == "auto" else batch
         batch = min(batch, known.samples[0]) if known.samples and known.samples[0] else batch
+        task = (
+            _task(draft, entry, known.spec) if known.state == "read" else None
+        )  # a guess has guessed classes
+        model = Model(entry, options, known.spec, batch, draft.base, task)
         try:
             assembly.require_fit(entry, known.spec)
-            table = self._trace(entry, options, known.spec, batch)
+            table = self._trace(model)
         except UserError as error:
             none = {"state": "failed", "failure": _cannot_build(entry, "; ".join(error.lines), "")}
-            return none | self._mended(Model(entry, options, known.spec, batch, draft.base), known)
+            return none | self._mended(model, known)
         except Exception as error:  # the constructor's own: shown where a failing layer would be
             line = source_lines(error.__traceback__)
             where = f"{line[-1].file}:{line[-1].line}: {line[-1].code}" if line else ""
             none = {"state": "failed", "failure": _cannot_build(entry, one_line(error), where)}
-            return none | self._mended(Model(entry, options, known.spec, batch, draft.base), known)
-        mended = {}
-        if table.failure is not None:
-            mended = self._mended(Model(entry, options, known.spec, batch, draft.base), known)
+            return none | self._mended(model, known)
+        mended = self._mended(model, known) if table.failure is not None else {}
         return _described(table) | self._cost(draft, table) | mended
 
     def _mended(self, model: Model, known: Known) -> dict[str, Any]:
@@ -120,13 +122,17 @@ class Shapes:
             self._fixes[key] = [fix.to_dict() for fix in found]
         return {"fixes": self._fixes[key]}
 
-    def _trace(self, entry: Entry, options: dict[str, Any], spec: DataSpec, batch: int) -> Trace:
-        """The traced model; the last few are kept, so that undoing an edit costs nothing."""
-        own = is_user_name(entry.name)  # its file may change
-        key = repr((entry.name, options, spec, batch))
+    def _trace(self, model: Model) -> Trace:
+        """The traced model and its loss; the last few are kept, so that undoing an edit costs nothing."""
+        names = [model.entry.name] + ([model.task.name] if model.task is not None else [])
+        own = any(map(is_user_name, names))  # its file may change
+        key = repr(model)
         found = None if own else self._traces.get(key)
         if found is None:
-            found = trace_builder(partial(entry.build, spec, **options), spec, batch_size=batch)
+            build = partial(model.entry.build, model.spec, **model.options)
+            result = trace_builder_pass(build, model.spec, batch_size=model.batch)
+            finish = None if result.trace.failure else model.finish(model.batch, Options())
+            found = (finish(result) if finish else result).trace
             self._traces[key] = found
         self._traces.move_to_end(key)
         if len(self._traces) > KEPT:
@@ -148,6 +154,18 @@ class Shapes:
 def calculated(question: Mapping[str, Any]) -> dict[str, Any]:
     """The shape calculator's answer to ``text``, with ``input`` going in."""
     return calculate(str(question.get("text", "")), str(question.get("input") or "")).to_dict()
+
+
+def _task(draft: Draft, model: Entry, spec: DataSpec) -> Learnt | None:
+    """Whose loss the network must fit; None where that is not settled, which is told elsewhere."""
+    given, options = draft.named("task")
+    try:
+        name, _ = assembly.fitting_task(given or "auto", (model, draft.entry("data")), spec, draft.base)
+        entry = TASKS.entry(name, draft.base)
+    except UserError:
+        return None
+    complete, problems = entry.validate(options)
+    return None if problems else Learnt(name, entry, complete)
 
 
 def _stamp(model: Model) -> int:

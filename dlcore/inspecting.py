@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcore import assembly
 from dlcore.data.download import NotDownloaded, no_downloads
@@ -19,14 +19,15 @@ from dlcore.inspection.calculator.calculate import calculate
 from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
 from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.option_fixes import option_fixes
-from dlcore.inspection.programs import Attempt, Program
-from dlcore.inspection.records import SourceLine
+from dlcore.inspection.programs import Attempt, Finish, Program
+from dlcore.inspection.records import LOSS, SourceLine
 from dlcore.inspection.shapes import Options
 from dlcore.inspection.sources import source_lines
 from dlcore.inspection.subjects import TORCHVISION, Subject, built, from_file, from_torchvision
+from dlcore.inspection.through_loss import make_task, through_loss
 from dlcore.preset import Preset, load
 from dlcore.preset_overrides import read_value
-from dlcore.registry import DATA, MODELS, Entry
+from dlcore.registry import DATA, MODELS, TASKS, Entry
 from dlcore.run_dir import data_folder
 from dlcore.user_code import find_file, is_user_name, one_line
 
@@ -119,8 +120,18 @@ def from_preset(preset: Preset, spec: DataSpec, options: Options) -> Subject:
     """
     entry = MODELS.entry(preset.model.name, preset.base)
     assembly.require_fit(entry, spec)
-    of_model = Model(entry, preset.model.options, spec, preset.training.batch, preset.base)
+    name, _ = assembly.choose_task(preset, spec)
+    task = Learnt(name, TASKS.entry(name, preset.base), preset.task.options)
+    of_model = Model(entry, preset.model.options, spec, preset.training.batch, preset.base, task)
     return replace(of_model.subject(options), name=preset.source)
+
+
+class Learnt(NamedTuple):
+    """A task by its name, with its options."""
+
+    name: str
+    entry: Entry
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,7 @@ class Model:
     Attributes:
         batch: how many samples.
         base: folder where the builder's file is looked for after the working folder.
+        task: whose loss the output must fit; None: only the forward pass counts.
     """
 
     entry: Entry
@@ -137,6 +149,15 @@ class Model:
     spec: DataSpec
     batch: int
     base: Path | None = None
+    task: Learnt | None = None
+
+    def finish(self, batch: int, options: Options) -> Finish | None:
+        """What follows a pass of so many samples into the loss."""
+        if self.task is None:
+            return None
+        name, entry, chosen = self.task
+        make = make_task(entry, chosen, self.spec)
+        return lambda result: through_loss(result, name, make, self.spec, batch, options)
 
     def subject(self, options: Options | None = None, *, seconds: float = 5.0) -> Subject:
         """What can be traced and mended: by its source if it is the user's own, else by its options.
@@ -160,10 +181,12 @@ class Model:
             spec,
             options,
             self.batch,
+            self.finish(self.batch, options),
         )
 
         def run_file(batch: int) -> Attempt:
-            return replace(program, batch_size=batch).attempt({})
+            resized = replace(program, batch_size=batch, finish=self.finish(batch, options))
+            return resized.attempt({})
 
         def fixes() -> list[Fix]:
             return [*source_fixes(program, seconds=seconds), *self._option_fixes(seconds)][:MOST_FIXES]
@@ -171,7 +194,8 @@ class Model:
         return Subject(name, self.batch, run_file, fixes, spec)
 
     def _built(self, changed: Mapping[str, Any], batch: int, options: Options) -> Attempt:
-        return built(partial(self.entry.build, self.spec, **changed), self.spec, batch, options)
+        build = partial(self.entry.build, self.spec, **changed)
+        return built(build, self.spec, batch, options, self.finish(batch, options))
 
     def _option_fixes(self, seconds: float) -> list[Fix]:
         """Other options with which a batch goes through."""
@@ -184,6 +208,8 @@ class Model:
         sizes = (
             [size for info in (*failure.inputs, *failure.operands) for size in info.shape] if failure else []
         )
+        if failure is not None and failure.path == LOSS:
+            sizes.insert(0, self.spec.num_outputs)
         message = failure.message if failure else str(tried.error)
         complete = self.entry.validate(self.options)[0]
         return option_fixes(works, complete, self.entry.fields, message, sizes=sizes, seconds=seconds)

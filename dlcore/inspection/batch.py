@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from dlcore.inspection.records import Note, SourceLine, TensorInfo, Trace
+from dlcore.inspection.records import LOSS, Note, SourceLine, TensorInfo, Trace
 
 Sizes = tuple[str, ...]
 """Shapes with B in them, one of each tensor."""
@@ -89,6 +89,8 @@ def mixing(look: BatchLook, trace: Trace, model: nn.Module) -> list[Note]:
     """Layers over time that take the batch for time, so that every sample sees the others."""
     notes = []
     for row, sizes in zip(trace.rows, look.rows, strict=False):
+        if row.path == LOSS:
+            continue
         layer: Any = model.get_submodule(row.path)
         first = sizes.inputs[0].split("×") if sizes.inputs else []
         if isinstance(layer, SEQUENTIAL) and not layer.batch_first and first[:1] == ["B"] and len(first) == 3:

@@ -16,6 +16,7 @@ from dlcore.inspection.repairs.constructors import constructor_repairs
 from dlcore.inspection.repairs.devices import device_repairs
 from dlcore.inspection.repairs.layers import layer_repairs
 from dlcore.inspection.repairs.operations import operation_repairs
+from dlcore.inspection.repairs.outputs import output_repairs
 from dlcore.inspection.repairs.scene import Candidate, Scene
 from dlcore.inspection.source_edits import applied, patch
 
@@ -107,6 +108,7 @@ def _candidates(attempt: Attempt) -> Iterator[Candidate]:
     yield from device_repairs(scene)
     own = scene.call is not None and type(scene.module).__module__.startswith("torch.")
     yield from layer_repairs(scene) if own else ()
+    yield from output_repairs(scene)
     yield from operation_repairs(scene)
 
 

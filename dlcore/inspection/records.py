@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Shape = tuple[int, ...]
+LOSS = "(loss)"
+"""The path of the row that compares what the network gives with the targets; no module can be called so."""
+
 FailureKind = Literal["shape", "dtype", "device", "range", "values", "error"]
 
 

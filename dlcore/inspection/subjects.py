@@ -18,7 +18,7 @@ from dlcore.errors import UserError
 from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
 from dlcore.inspection.input_text import Given, parse_inputs
 from dlcore.inspection.option_fixes import option_fixes
-from dlcore.inspection.programs import Attempt, Program
+from dlcore.inspection.programs import Attempt, Finish, Program
 from dlcore.inspection.shapes import Inputs, Options, build_on_meta, trace_builder_pass
 from dlcore.inspection.sources import Construction
 from dlcore.problems import show, unknown
@@ -49,10 +49,13 @@ class Subject:
     spec: DataSpec | None = None
 
 
-def built(build: Callable[[], nn.Module], inputs: Inputs, batch: int, options: Options) -> Attempt:
+def built(
+    build: Callable[[], nn.Module], inputs: Inputs, batch: int, options: Options, finish: Finish | None = None
+) -> Attempt:
     """A model without a source that could be changed."""
     try:
-        return Attempt(trace_builder_pass(build, inputs, batch_size=batch, options=options), Construction())
+        result = trace_builder_pass(build, inputs, batch_size=batch, options=options)
+        return Attempt(result if finish is None or result.trace.failure else finish(result), Construction())
     except Exception as error:
         return Attempt(None, Construction(), error)
 

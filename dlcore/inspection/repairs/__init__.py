@@ -8,7 +8,8 @@ A new guess is a few lines of `yield from` in the function for what failed:
     layers.py        a torch layer: linear, convolution, pooling, normalisation (its table `REPAIRS` at the end)
     sequences.py     recurrent layers and their states, attention, embeddings
     operations.py    a torch function: cat, arithmetic, matmul, view (its table `REPAIRS` at the end)
-    losses.py        a loss against its target
+    losses.py        a loss against its target, in the user's own code
+    outputs.py       the network's output against what the task's loss wants
     devices.py       a tensor that does not move with the model
     constructors.py  a layer that cannot be built
 
