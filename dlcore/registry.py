@@ -111,7 +111,8 @@ class Entry:
     def _require_callable(self, args: tuple[Any, ...], values: Mapping[str, Any]) -> None:
         """The user's own builder has to take what every builder of its kind is given."""
         try:
-            inspect.signature(self.builder).bind(*args, **values)
+            signature = inspect.signature(self.builder)
+            signature.bind(*args, **values)
         except TypeError as error:
             given = ARGUMENTS.get(self.kind, "nothing")
             raise UserError(
@@ -119,6 +120,17 @@ class Entry:
             ) from error
         except ValueError:
             return  # it has no signature to be read, so the call itself will tell
+        self._require_place(args, signature)
+
+    def _require_place(self, args: tuple[Any, ...], signature: inspect.Signature) -> None:
+        """What goes first must not land in something that has a default of its own, such as a width."""
+        for parameter in list(signature.parameters.values())[: len(args)]:
+            if parameter.default not in (parameter.empty, None):
+                given = ARGUMENTS.get(self.kind, "nothing")
+                raise UserError(
+                    f"{self.kind} '{self.name}' is called with {given} first, which would land in its "
+                    f"'{parameter.name}': put 'spec, *,' before the options, as dltui new shows"
+                )
 
     def common_options(self, options: Mapping[str, Any]) -> Any:
         """What ``options`` say of the ones that every builder of the kind has.

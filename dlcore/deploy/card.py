@@ -18,6 +18,16 @@ from dlcore.text_safety import safe_text
 from dlcore.trained import Trained
 from dlcore.training.around import core_of
 
+PREPARING = {
+    "image": "Pixels are divided by `scale`, then each channel has its `mean` taken off and is divided by its `std`.",
+    "standardise": "Each number has its `mean` taken off and is divided by its `std`.",
+    "table": "Columns one after another. A number: less `mean`, over `std`, with `median` in place of a gap; where "
+    "`indicator` is true a column of its own follows, 1 for a gap and else 0. A category: a column for each of "
+    "`values`, 1 where it is that and else 0; one that is not listed is 0 in all.",
+    "series": "The last `window` rows, oldest first: each column (the first one's logarithm where `log` is true) less "
+    "its `mean`, over its `std`.",
+    "environment": "States go in as the environment gives them, flattened.",
+}
 MOST_CHARTS = 2
 MOST_TENSORS = 200
 MOST_NAMES = 50
@@ -81,7 +91,8 @@ def card(trained: Trained, checked: Checked, to: str, pictures: dict[str, str]) 
         "```toml\n" + dump(preset).replace("```", "'''") + "```",
     ]
     if spec.preprocessing:
-        parts += ["## Preprocessing", "```json\n" + _short_json(spec.preprocessing) + "\n```"]
+        told = PREPARING.get(str(spec.preprocessing.get("kind")), "")
+        parts += ["## Preprocessing", told, "```json\n" + _short_json(spec.preprocessing) + "\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from dlcore import preset as presets
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.commands import own_code
 from tui.commands.common import BAD_INPUT, paint, print_json
 
 INDENT = "  "
@@ -27,7 +28,8 @@ def check(source: str, sets: Sequence[str], *, as_json: bool) -> int:
     presets.load(source, sets, builders=False)  # what is wrong in the text is said before torch is loaded
     from dlcore import checking
 
-    facts = checking.check(presets.load(source, sets, builders=True))
+    with own_code.running():
+        facts = checking.check(presets.load(source, sets, builders=True))
     if as_json:
         print_json(facts)
     else:

@@ -13,16 +13,23 @@ from typing import IO, Any
 from dlcore.errors import UserError
 from dlcore.text_safety import safe_text
 
+FAILED = 1
 BAD_INPUT = 2
 HELD = 3
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 
 
+class OwnCodeError(UserError):
+    """The user's own code failed while a trained network was used; the lines are its traceback, cut to their own."""
+
+
 def exit_code(error: UserError) -> int:
-    """3 when another process holds the run, else 2."""
+    """3 when another process holds the run, 1 when the user's own code failed, else 2."""
     from dlcore.run_dir import RunHeld
 
+    if isinstance(error, OwnCodeError):
+        return FAILED
     return HELD if isinstance(error, RunHeld) else BAD_INPUT
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import sentences, words
+from tui.commands import own_code
 from tui.commands.common import paint, print_json, runs_in
 from tui.commands.sections import INDENT, lines_of
 
@@ -32,8 +33,8 @@ def evaluate(
     from dlcore import trained
     from dlcore.deploy.evaluate import evaluate as measure
 
-    found = trained.load(run, checkpoint)
-    result = measure(found, split=split, other=data)
+    with own_code.running():
+        result = measure(trained.load(run, checkpoint), split=split, other=data)
     if as_json:
         print_json(result)
         return

@@ -9,9 +9,8 @@ from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
-from tui.commands.common import paint, print_json, report, runs_in
-
-FAILED = 1
+from tui.commands import own_code
+from tui.commands.common import FAILED, paint, print_json, report, runs_in
 
 
 def export(
@@ -41,18 +40,21 @@ def export(
     from dlcore.deploy import export as exports
 
     form = exporting.format_of(to)
-    found = trained.load(run, checkpoint, device="cpu")
+    with own_code.running():
+        found = trained.load(run, checkpoint, device="cpu")
     for note in found.notes:
         print(f"{paint('!', 'yellow', stream=sys.stderr)} {safe_text(note)}", file=sys.stderr)
     path = out or Path(f"{run.name}{'-int8' if int8 else ''}{form.suffix}")
     if path.is_dir():
         path = path / f"{run.name}{form.suffix}"
     try:
-        checked = exports.export(found, to, path, exporting.Options(dynamic == "batch", int8))
+        with own_code.running():
+            checked = exports.export(found, to, path, exporting.Options(dynamic == "batch", int8))
     except UserError as error:
         report(error)
         return FAILED
-    written = card.write_card(found, checked, to)
+    with own_code.running():
+        written = card.write_card(found, checked, to)
     if as_json:
         print_json(
             {

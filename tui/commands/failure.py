@@ -19,6 +19,7 @@ _LIBRARIES = tuple(
     str(folder)
     for folder in (
         Path(dlcore.__file__).parents[1] / "dlcore",
+        Path(dlcore.__file__).parents[1] / "tui",
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         *(path for path in sys.path if path.endswith("-packages")),
         "<frozen ",
@@ -41,7 +42,7 @@ def shortened(log: Sequence[str]) -> list[str]:
     shown, left_out = [log[starts[-1]]], 0
     for frame in [*_frames(log[starts[-1] + 1 :]), None]:
         file = _FRAME.match(frame[0]) if frame else None
-        if file and file[1].startswith(_LIBRARIES):
+        if file and is_library(file[1]):
             left_out += 1
             continue
         if left_out:
@@ -49,6 +50,11 @@ def shortened(log: Sequence[str]) -> list[str]:
             left_out = 0
         shown += frame or []
     return shown
+
+
+def is_library(file: str) -> bool:
+    """Whether a line of a traceback is in dltui, in Python or in what was installed."""
+    return file.startswith(_LIBRARIES)
 
 
 def _frames(lines: Sequence[str]) -> Iterator[list[str]]:

@@ -14,6 +14,7 @@ from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.commands import own_code
 from tui.commands.common import paint, print_json, runs_in
 
 BAD = 1
@@ -63,30 +64,19 @@ def predict(
     from dlcore import trained
     from dlcore.deploy import predict as asking
 
-    found = trained.load(run, checkpoint)
+    with own_code.running():
+        found = trained.load(run, checkpoint)
     for note in found.notes:
         print(f"{paint('!', 'yellow', stream=sys.stderr)} {safe_text(note)}", file=sys.stderr)
-    if count and found.spec.target == "reward":
-        from dlcore.deploy import create
-
-        episodes = create.play(found, count, seed=writing.seed, framed=form.json or out is not None)
-        if out is not None:
-            create.save_episodes(episodes, out)
-        _print_episodes(episodes, form)
-        return 0
     if count:
-        from dlcore.deploy.create import draw
+        return _make(found, count, out, form, writing.seed)
+    with own_code.running():
+        if found.task.prompted:
+            from dlcore.deploy.create import write
 
-        _print_files(draw(found, count, out or Path(f"{run.name}-samples"), seed=writing.seed), form)
-        return 0
-    answers: Iterable[Any]
-    if found.task.prompted:
-        from dlcore.deploy.create import write
-
-        answers = write(found, places, **writing._asdict())
-    else:
-        answers = asking.predict(found, places)
-    good, bad = _split(answers)
+            good, bad = _split(write(found, places, **writing._asdict()))
+        else:
+            good, bad = _split(asking.predict(found, places))
     if out is not None:
         from dlcore.deploy.create import save_answers
 
@@ -95,6 +85,23 @@ def predict(
     for name_, reason in bad:
         print(f"{safe_text(name_)}: {safe_text(reason)}", file=sys.stderr)
     return BAD if bad else 0
+
+
+def _make(found: Any, count: int, out: Path | None, form: Form, seed: int) -> int:
+    """Pictures out of noise, or episodes of a policy."""
+    from dlcore.deploy import create
+
+    if found.spec.target != "reward":
+        with own_code.running():
+            paths = create.draw(found, count, out or Path(f"{found.run.name}-samples"), seed=seed)
+        _print_files(paths, form)
+        return 0
+    with own_code.running():
+        episodes = create.play(found, count, seed=seed, framed=form.json or out is not None)
+    if out is not None:
+        create.save_episodes(episodes, out)
+    _print_episodes(episodes, form)
+    return 0
 
 
 def _split(answers: Iterable[Any]) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, str]]]:

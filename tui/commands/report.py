@@ -10,6 +10,7 @@ from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.commands import own_code
 from tui.commands.common import paint, runs_in
 
 
@@ -25,7 +26,8 @@ def report(names: Sequence[str], runs: Path | None, *, out: Path | None, evaluat
     chosen = list({run.path.resolve(): run for run in found_runs}.values())
     from dlcore.deploy import report as pages
 
-    found, notes = pages.evaluate_runs(chosen) if evaluated else ({}, [])
+    with own_code.running():
+        found, notes = pages.evaluate_runs(chosen) if evaluated else ({}, [])
     for note in notes:
         print(f"{paint('!', 'yellow', stream=sys.stderr)} {safe_text(note)}", file=sys.stderr)
     path = out or Path(f"{chosen[0].name}.html" if len(chosen) == 1 else "report.html")

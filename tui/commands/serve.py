@@ -10,6 +10,7 @@ from pathlib import Path
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
+from tui.commands import own_code
 from tui.commands.common import paint, runs_in
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -35,7 +36,8 @@ def serve(
         raise UserError(f"serving needs the package {error.name}: pip install 'dltui[serve]'") from error
     from dlcore import trained
 
-    found = trained.load(run, checkpoint)
+    with own_code.running():
+        found = trained.load(run, checkpoint)
     for note in found.notes:
         print(f"{paint('!', 'yellow', stream=sys.stderr)} {safe_text(note)}", file=sys.stderr)
     open_to_others = host not in LOOPBACK

@@ -210,6 +210,27 @@ class TestPictures:
         (answer,) = self.answers(trained_once(DIGITS), tmp_path / "a.png")
         assert isinstance(answer, Answer)
 
+    def test_grey_is_answered_where_colour_was_trained_on(self, tmp_path: Path) -> None:
+        for at in range(30):
+            place = tmp_path / "pictures" / ("red" if at % 2 else "blue")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (12, 12), (200, at, 0) if at % 2 else (0, at, 200)).save(place / f"{at}.png")
+        text = f'[data]\nname = "folder"\npath = "{tmp_path / "pictures"}"\nimage_size = 8\n'
+        run = train_text(text + '[model]\nname = "mlp"\nwidths = [4]\n' + TRAINING, tmp_path / "runs")
+        for mode in ("L", "1", "RGBA"):
+            Image.new(mode, (30, 20)).save(tmp_path / f"{mode}.png")
+        found = self.answers(run, *(tmp_path / f"{mode}.png" for mode in ("L", "1", "RGBA")))
+        assert all(isinstance(each, Answer) for each in found)
+
+    def test_a_huge_picture_is_refused_before_it_is_unpacked(
+        self, trained_once: TrainedOnce, tmp_path: Path
+    ) -> None:
+        Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+        assert (tmp_path / "huge.png").stat().st_size < 1_000_000
+        (answer,) = self.answers(trained_once(DIGITS), tmp_path / "huge.png")
+        assert isinstance(answer, Unreadable)
+        assert "pixels" in answer.reason
+
     def test_bad_files_are_named_and_the_others_are_answered(
         self, trained_once: TrainedOnce, tmp_path: Path
     ) -> None:

@@ -99,6 +99,7 @@ def test_a_model_for_other_targets_is_refused_with_those_that_fit(preset: str, m
     [
         ("data", "def own(context): return 3", "gave 3, but it must give a Data"),
         ("data", "def own(): pass", "is called with a context before its options, which it does not take"),
+        ("model", "def own(width=8): pass", "would land in its 'width': put 'spec, *,' before the options"),
         ("model", "def own(spec): pass", "gave nothing, but it must give a torch.nn.Module"),
         ("model", "def own(): pass", "is called with the data's spec before its options"),
     ],
