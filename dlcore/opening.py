@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dlcore import assembly
 from dlcore.assembly import FUSED, Parts
@@ -35,6 +36,7 @@ class Opened:
     Attributes:
         precision: name of the number format.
         choices: what was chosen without being asked for, and why, by key.
+        share: picks a process's part of a training batch, where several train together.
     """
 
     preset: Preset
@@ -42,6 +44,7 @@ class Opened:
     device: torch.device
     precision: str
     choices: dict[str, str]
+    share: Callable[[Tensor], Tensor] | None = None
 
     def copy(self) -> Opened:
         """With a network, task and freezing of its own; the data is shared."""
@@ -78,6 +81,7 @@ class Opened:
             drop_last=train and training.drop_last,
             workers=training.loaders,
             on_device=training.data_on_device,
+            share=self.share if train else None,
             train=train,
         )
 

@@ -107,6 +107,7 @@ class Training(Section):
         gradient_checkpointing: compute activations twice and keep fewer.
         workers: processes that load data; 0 loads in the training process, auto measures how many pay.
         threads: of the processor; 0 leaves it to torch, auto measures which number is fastest.
+        parallel: what several processes share: ddp the work, fsdp the weights, too.
         deterministic: only operations that give the same result each time; slower.
         cudnn_benchmark: let cuDNN time its convolutions and take the fastest.
         channels_last: memory order of images that suits tensor cores; auto measures whether it pays.
@@ -140,6 +141,7 @@ class Training(Section):
     gradient_checkpointing: bool = False
     workers: CountOrZero | Auto = 0
     threads: CountOrZero | Auto = 0
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     deterministic: bool = False
     cudnn_benchmark: bool = True
     channels_last: bool | Auto = False

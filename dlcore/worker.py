@@ -6,8 +6,6 @@ life.
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 import traceback
@@ -24,19 +22,22 @@ from dlcore.errors import UserError
 from dlcore.events import EventReader, EventWriter
 from dlcore.launch import protect_output, report_errors, report_ready
 from dlcore.onlooker import Onlooker, consult
-from dlcore.opening import load_and_build
-from dlcore.preset import Preset, Training, dump, loads
-from dlcore.preset_text import read_text
+from dlcore.opening import Opened, load_and_build
+from dlcore.preset import Training, dump
 from dlcore.run_dir import RunDir, RunHeld
+from dlcore.run_files import facts_of, folder_named, go_to, load_preset, read_json
 from dlcore.text_safety import safe_text
+from dlcore.together import Together, gone
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes
 from dlcore.training.evaluation import evaluate
 from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
+from dlcore.training.parallel.group import Group, is_lost, join, leave
 from dlcore.training.precision import fingerprint
-from dlcore.training.progress import restore
+from dlcore.training.progress import load_weights, restore
 from dlcore.training.recorder import Recorder
 from dlcore.training.signals import EXIT_CODES, Flags, Interrupted, requeue_in_slurm
+from dlcore.training.trainer import Trainer
 from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.weight_mapping import Loaded
 
@@ -49,17 +50,22 @@ TOLD = 50  # tensors named in the event about weights
 class Worker:
     """One run, from its preset to its end."""
 
-    def __init__(self, run: RunDir, flags: Flags) -> None:
+    def __init__(self, run: RunDir, flags: Flags, group: Group | None = None) -> None:
         self.run, self.flags = run, flags
-        self.about = _read_json(run.run_json_path)
-        self.before = _read_json(run.state_path)
-        self.preset = _load_preset(run, str(self.about.get("preset", run.name)), self.about.get("base"))
+        self.about = read_json(run.run_json_path)
+        self.before = read_json(run.state_path)
+        self.preset = load_preset(run, str(self.about.get("preset", run.name)), self.about.get("base"))
         self.folder = CheckpointFolder(run.path / "checkpoints", self.preset.checkpoint.keep)
         self.control = ControlReader(run.path / "control.jsonl", start_at_end=True)
-        self.recorder = Recorder(
-            run, EventWriter(run.path / "events.jsonl"), seconds=self.preset.training.record_seconds
+        self.together = Together(group, self.preset) if group is not None else None
+        self.writes = group is None or group.first
+        seconds = self.preset.training.record_seconds
+        self.recorder = (
+            self.together.recorder(run, seconds)
+            if self.together
+            else Recorder(run, EventWriter(run.events_path), seconds=seconds)
         )
-        self.recorder.summary = {**self.before, **_facts(self.preset)}
+        self.recorder.summary = {**self.before, **facts_of(self.preset)}
 
     def prepare(self) -> None:
         """Everything that can go wrong through the user's doing, before the first step.
@@ -68,41 +74,54 @@ class Worker:
             UserError: what to mend.
         """
         self.recorder.state(force=True, status="starting")
-        built = load_and_build(
-            self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before()
-        )
-        opened, self.chosen = choose(built, self._chosen_before())
-        self.opened = opened.furnish()
-        self.parts = opened.parts
-        self.recorder.state(force=True, device=str(opened.device))
+        self.opened, self.chosen = self._open()
+        self.parts = self.opened.parts
+        self.recorder.state(force=True, device=str(self.opened.device))
         if self.folder.all():
             for sentence in kept_code.changes(self.run):
                 self._warn(sentence)
-        else:
+        elif self.writes:
             kept_code.keep(self.run, self.preset)
         self.weight_bytes = tensor_bytes(self.parts.task.model.state_dict())
         # Weights, their average, and up to two moments a weight in the optimizer.
         require_space(self.run.path, (3 + (self.preset.training.ema > 0)) * self.weight_bytes + 2**20)
-        self.onlooker = Onlooker(self.run, self.recorder, opened)
-        self.trainer = opened.trainer(
-            self.recorder,
-            saver=CheckpointWriter(self.folder, self._warn),
-            control=self.control,
-            flags=self.flags,
-            looks=Looks(self.onlooker.look, self.preset.inspection),
-            remember=self._remember,
-        )
+        self.onlooker = Onlooker(self.run, self.recorder, self.opened)
+        self.trainer = self._make_trainer()
         for note in (*self.parts.data.notes, *self.trainer.train.notes):
             self.recorder.event("warning", kind="data", message=safe_text(note))
         if self.trainer.monitor.partition("/")[0] != "val":
             raise UserError(
                 f"training.monitor must be a validation metric such as 'val/loss', got '{self.trainer.monitor}'."
             )
-        self._write_description()
+        if self.writes:
+            self._write_description()
+
+    def _open(self) -> tuple[Opened, dict[str, Any]]:
+        """The preset's parts where they train, and what was measured on the way."""
+        turn = self.together.group.one_after_first() if self.together else nullcontext()
+        with turn:
+            built = load_and_build(
+                self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before()
+            )
+        choosing = self.together.choose if self.together else choose
+        opened, chosen = choosing(built, self._chosen_before())
+        return opened.furnish(), chosen
+
+    def _make_trainer(self) -> Trainer:
+        saver = CheckpointWriter(self.folder, self._warn)
+        both: dict[str, Any] = {"flags": self.flags, "remember": self._remember}
+        if self.together is not None:
+            return self.together.trainer(
+                self.opened, self.recorder, saver=saver, control=self.control, take=self.onlooker.look, **both
+            )
+        looks = Looks(self.onlooker.look, self.preset.inspection)
+        return self.opened.trainer(self.recorder, saver=saver, control=self.control, looks=looks, **both)
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
-        checkpoint = self.folder.newest(self._warn)
+        checkpoint = self.folder.newest(self._warn) if self.writes else None
+        if self.together is not None:
+            checkpoint = self.together.checkpoint(checkpoint, self.folder)
         if checkpoint is None:
             if self.before.get("step"):
                 self._warn("There is no checkpoint to go on from: the run starts from its beginning.")
@@ -150,7 +169,10 @@ class Worker:
         if self.parts.weights is not None and not trainer.progress.step:
             self._tell_weights(self.parts.weights)
         outcome = trainer.fit()
-        if outcome.exit_code == 0 and not self.folder.all():
+        kept = bool(self.folder.all())
+        if self.together is not None:
+            kept = self.together.group.told(kept)
+        if outcome.exit_code == 0 and not kept:
             outcome = Outcome(
                 "failed", 1, f"Nothing of this training is kept: {self.folder.path} took no file."
             )
@@ -166,8 +188,10 @@ class Worker:
         """The test part, once, with the best weights; then the end."""
         trainer, task, data = self.trainer, self.parts.task, self.parts.data
         best = self.folder.best()
+        if self.together is not None:
+            best = self.together.checkpoint(best, self.folder)
         if best is not None:
-            task.model.load_state_dict(best.weights())
+            load_weights(task.model, best.weights())
             self.onlooker.look_at_best(trainer, best)
         metrics: dict[str, float] = {}
         if data.test is not None:
@@ -178,7 +202,8 @@ class Worker:
             self.recorder.scalars(trainer.progress.step, metrics)
             self.recorder.event("test", metrics=metrics, **assembly.plain(result.details()))
         try:
-            self.onlooker.last_samples(trainer)
+            if self.together is None or (self.writes and self.together.kind == "ddp"):
+                self.onlooker.last_samples(trainer)
         except Exception as error:  # a training that reached its end has not failed
             traceback.print_exc()
             self._warn(f"The samples could not be written ({type(error).__name__}: {error}).")
@@ -198,7 +223,7 @@ class Worker:
 
     def fail(self, message: str) -> None:
         """The training failed; one line for people, the rest is in worker.log."""
-        if self.preset.inspection.share:
+        if self.writes and self.preset.inspection.share:
             self.recorder.flush()
             consult(self.run, self.recorder)
         self.recorder.event("failed", error=safe_text(message), exit=1)
@@ -214,7 +239,7 @@ class Worker:
     def refuse(self, error: UserError) -> None:
         """The run cannot start: what was there before stays as it was."""
         self.recorder.event("warning", kind="refused", message=safe_text(" ".join(error.lines)))
-        if self.before.get("step"):
+        if self.before.get("step") and self.writes:
             self.run.write_state(self.before)
         else:
             self.fail(" ".join(error.lines))
@@ -264,7 +289,8 @@ class Worker:
 
     def _remember(self, training: Training) -> None:
         self.preset = self.preset.model_copy(update={"training": training})
-        write_atomic(self.run.preset_path, dump(self.preset).encode())
+        if self.writes:
+            write_atomic(self.run.preset_path, dump(self.preset).encode())
 
     def _report(self, message: str) -> None:
         print(message, flush=True)
@@ -289,16 +315,20 @@ def run(run: RunDir, *, on_ready: Any = lambda: None) -> int:
         UserError: the run cannot start; nothing was trained.
     """
     run = RunDir(run.path.absolute())
-    with run.lock():
-        _go_to(_folder(_read_json(run.run_json_path).get("cwd")))
+    group = join()
+    with run.lock() if group is None or group.first else nullcontext():
+        go_to(folder_named(read_json(run.run_json_path).get("cwd")))
         trained = CheckpointFolder(run.checkpoints_path).all()  # else nothing depends on the code as it was
         with kept_code.using(run) if trained else nullcontext():
-            return _run(run, on_ready)
+            code = _run(run, on_ready, group)
+    if code == 0:
+        leave()
+    return code
 
 
-def _run(run: RunDir, on_ready: Any) -> int:
+def _run(run: RunDir, on_ready: Any, group: Group | None) -> int:
     flags = Flags()
-    worker = _open(run, flags)
+    worker = _open(run, flags, group)
     try:
         flags.install()
         worker.prepare()
@@ -313,15 +343,16 @@ def _run(run: RunDir, on_ready: Any) -> int:
         raise
     except BaseException as error:  # a bug, ours or in the user's code; sys.exit(0) there is no success
         traceback.print_exc()
-        worker.fail(f"{type(error).__name__}: {error}")
+        lost = group is not None and is_lost(error)
+        worker.fail(gone(run) if lost else f"{type(error).__name__}: {error}")
         return 1
     finally:
         worker.close()
 
 
-def _open(run: RunDir, flags: Flags) -> Worker:
+def _open(run: RunDir, flags: Flags, group: Group | None) -> Worker:
     try:
-        return Worker(run, flags)
+        return Worker(run, flags, group)
     except OSError as error:
         raise _in_the_way(run, error) from error
 
@@ -361,47 +392,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr, flush=True)
         report_errors(error.lines)
         return BAD_INPUT
-
-
-def _facts(preset: Preset) -> dict[str, Any]:
-    """The part of state.json that the preset says."""
-    return {
-        "status": "starting",
-        "preset": preset.source,
-        "model": preset.model.name,
-        "data": preset.data.name,
-        "epochs": preset.training.epochs,
-        "error": "",
-    }
-
-
-def _go_to(folder: Path | None) -> None:
-    """Relative paths in a preset mean the same files when the run is resumed from elsewhere."""
-    if folder is not None and folder.is_dir():
-        os.chdir(folder)
-
-
-def _load_preset(run: RunDir, source: str, base: object) -> Preset:
-    """The run's own preset; relative paths in it are taken from where the original was."""
-    return loads(
-        read_text(run.preset_path, f"{run.name}/{run.preset_path.name}"),
-        source,
-        builders=True,
-        base=_folder(base),
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """What another process wrote; nothing where it is damaged."""
-    try:
-        value = json.loads(path.read_bytes()) if path.is_file() else {}  # a pipe would never end
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _folder(path: object) -> Path | None:
-    return Path(path) if isinstance(path, str) else None
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Batches:
         drop_last: leave out a last batch that is not full.
         workers: loader processes for a part that is not in memory; they change speed only.
         on_device: keep a part that is in memory on the device, where it fits there.
+        share: picks this process's positions out of those of a batch, where several train together.
         train: apply the part's augmentation.
 
     Attributes:
@@ -73,6 +74,7 @@ class Batches:
         drop_last: bool = False,
         workers: int = 0,
         on_device: bool = True,
+        share: Callable[[Tensor], Tensor] | None = None,
         train: bool,
     ) -> None:
         self.batch_size = batch_size
@@ -80,7 +82,7 @@ class Batches:
         self.notes: tuple[str, ...] = ()
         self._count = len(part)
         self._seed = seed
-        self._shuffle = shuffle
+        self._shuffle, self._share = shuffle, share
         self._stop = self._count // batch_size * batch_size if drop_last else self._count
         self._augment: Augmentation | None = part.augment if train else None
         self._augment_targets = self._augment if isinstance(self._augment, TargetAugmentation) else None
@@ -108,6 +110,11 @@ class Batches:
         stored = self._loaded(epoch, order, start) if self._loader else self._sliced(order, start)
         ready = self._prepare is None and self._augment is None
         return stored if ready else self._finished(stored, self._draw(epoch))
+
+    def sizes(self, start: int, count: int) -> list[int]:
+        """Samples of the batches from position ``start`` on, those of other processes counted in."""
+        lows = range(start * self.batch_size, (start + count) * self.batch_size, self.batch_size)
+        return [min(self.batch_size, self._stop - low) for low in lows]
 
     def close(self) -> None:
         """End the loader's processes; safe to call twice."""
@@ -152,7 +159,11 @@ class Batches:
             high = min(low + size * VIEWS, self._stop)
             indices = order[low:high].split(size)
             pairs: Iterator[tuple[Tensor, Tensor]]
-            if self._shuffle:
+            if self._share is not None:
+                indices = tuple(map(self._share, indices))
+                rows = tuple(index.to(inputs.device) for index in indices)
+                pairs = ((inputs.index_select(0, r), targets.index_select(0, r)) for r in rows)
+            elif self._shuffle:
                 rows = indices if where is order else where[low:high].split(size)
                 pairs = ((inputs.index_select(0, r), targets.index_select(0, r)) for r in rows)
             else:
@@ -168,6 +179,8 @@ class Batches:
             order[low : low + self.batch_size]
             for low in range(start * self.batch_size, self._stop, self.batch_size)
         ]
+        if self._share is not None:
+            chunks = list(map(self._share, chunks))
         for index, (inputs, targets) in zip(chunks, self._loader.load(epoch, chunks), strict=True):
             inputs, targets = (t.to(self.device, non_blocking=True) for t in (inputs, targets))
             yield Batch(inputs, targets, index)

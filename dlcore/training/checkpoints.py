@@ -31,6 +31,7 @@ from torch import Tensor
 
 from dlcore.atomic import fsync_dir, write_atomic
 from dlcore.errors import UserError
+from dlcore.training.parted import whole
 
 MANIFEST = "manifest.json"
 _NEEDED = {"model.safetensors", "trainer.pt"}
@@ -304,9 +305,9 @@ def _free(folder: Path) -> str:
 
 
 def to_host(value: Any) -> Any:
-    """A copy of nested state whose tensors live in host memory and share nothing with the live ones."""
+    """A copy of nested state whose tensors are whole, live in host memory and share nothing with the live ones."""
     if isinstance(value, Tensor):
-        detached = value.detach()
+        detached = whole(value.detach())
         return detached.clone() if detached.device.type == "cpu" else detached.cpu()
     if isinstance(value, dict):
         return {key: to_host(item) for key, item in value.items()}

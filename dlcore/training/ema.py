@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from dlcore.training.parted import parted_like
+
 
 class EMA:
     """Averaged copy of a module's floating-point state.
@@ -26,7 +28,13 @@ class EMA:
         self.average = {name: value.detach().clone() for name, value in live.items()}
         # The live tensors are changed in place by optimizers and load_state_dict, so these lists stay true.
         averaged = [name for name, value in live.items() if value.is_floating_point()]
-        self._averages, self._values = [self.average[n] for n in averaged], [live[n] for n in averaged]
+        # One call for all tensors; those that processes hold parts of want a call of their own.
+        alike = [
+            [n for n in averaged if hasattr(live[n], "placements") == parted] for parted in (False, True)
+        ]
+        self._averaged = [
+            ([self.average[n] for n in names], [live[n] for n in names]) for names in alike if names
+        ]
         self._counters = [(self.average[n], live[n]) for n in live if not live[n].is_floating_point()]
 
     @torch.no_grad()
@@ -34,7 +42,8 @@ class EMA:
         """Move the average towards the weights as they are now."""
         self.updates += 1
         weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self._averages, self._values, weight)
+        for averages, values in self._averaged:
+            torch._foreach_lerp_(averages, values, weight)
         for average, value in self._counters:
             average.copy_(value)
 
@@ -51,5 +60,5 @@ class EMA:
     def load(self, average: dict[str, Tensor], updates: int) -> None:
         """Take over a saved average."""
         for name, value in average.items():
-            self.average[name].copy_(value)
+            self.average[name].copy_(parted_like(value, self.average[name]))
         self.updates = updates

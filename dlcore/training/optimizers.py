@@ -41,7 +41,10 @@ def _groups(modules: Sequence[nn.Module], weight_decay: float) -> list[dict[str,
 
 
 def _fused(modules: Sequence[nn.Module]) -> bool:
-    """One kernel for all tensors instead of several a tensor; offered for floating point on CPU and CUDA."""
+    """One kernel for all tensors instead of several a tensor; offered for floating point on CPU and CUDA.
+
+    Adam's and AdamW's also take weights of which every process holds a part (FSDP2), SGD's does not.
+    """
     return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in _parameters(modules))
 
 
@@ -67,7 +70,7 @@ def sgd(
         lr=lr,
         momentum=momentum,
         nesterov=nesterov and momentum > 0,
-        fused=_fused(modules),
+        fused=_fused(modules) and not any(hasattr(p, "placements") for p in _parameters(modules)),
     )
 
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from dlcore.errors import UserError
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import Checkpoint, Snapshot, to_host
+from dlcore.training.parted import parted_like
 from dlcore.training.precision import fingerprint
 
 if TYPE_CHECKING:
@@ -89,14 +91,15 @@ def take_snapshot(trainer: Trainer, *, best: bool) -> Snapshot:
     weights = {"model": to_host(trainer.task.model.state_dict())}
     if ema is not None:
         weights["ema"] = to_host(ema.average)
-    scaler = trainer.precision.scaler
+    scaler, states = trainer.precision.scaler, trainer.rng_states()
     state = {
         "progress": asdict(progress),
         "optimizers": {name: to_host(o.state_dict()) for name, o in trainer.optimizers.items()},
         "schedule": trainer.schedule.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else {},
         "ema_updates": ema.updates if ema is not None else 0,
-        "rng": rng_state(),
+        "rng": states[0],
+        "rng_of_others": states[1:],
         "pieces": trainer.stepper.pieces,
         "fingerprint": fingerprint(trainer.train.device),
     }
@@ -138,7 +141,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> dict[str, tuple[str, st
 def _restore(trainer: Trainer, checkpoint: Checkpoint, state: dict[str, Any]) -> dict[str, tuple[str, str]]:
     trainer.progress = Progress(**{**state["progress"], "paused": False})
     trainer.stepper.skipped = trainer.progress.skipped
-    trainer.task.model.load_state_dict(checkpoint.weights(averaged=False))
+    load_weights(trainer.task.model, checkpoint.weights(averaged=False))
     if trainer.ema is not None and "ema.safetensors" in checkpoint.manifest["files"]:
         trainer.ema.load(checkpoint.weights(), state["ema_updates"])
     for name, optimizer in trainer.optimizers.items():
@@ -147,15 +150,36 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, state: dict[str, Any]) ->
     if trainer.precision.scaler is not None and state["scaler"]:
         trainer.precision.scaler.load_state_dict(state["scaler"])
     trainer.stepper.pieces = state["pieces"]
-    set_rng_state(state["rng"])
+    same_processes = trainer.set_rng_states([state["rng"], *state.get("rng_of_others", [])])
     then, now = state["fingerprint"], fingerprint(trainer.train.device)
     names = sorted(then.keys() | now.keys())
-    return {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}
+    differs = {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}
+    return (
+        differs
+        if same_processes
+        else differs | {"processes": (str(1 + len(state["rng_of_others"])), "others")}
+    )
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Whole weights into a network of which this process may hold a part."""
+    own = model.state_dict()
+    model.load_state_dict(
+        {name: parted_like(tensor, own.get(name, tensor)) for name, tensor in weights.items()}
+    )
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
     fresh = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(dict(state))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    kept = {
+        number: {
+            name: parted_like(value, parameters[number]) if isinstance(value, Tensor) else value
+            for name, value in each.items()
+        }
+        for number, each in state["state"].items()
+    }
+    optimizer.load_state_dict({**state, "state": kept})
     for group, settings in zip(optimizer.param_groups, fresh, strict=True):
         group.update(settings)
 

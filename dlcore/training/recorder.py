@@ -75,7 +75,7 @@ class Recorder:
         fetched: dict[str, np.ndarray] = {}
         for name, values in self._losses.items():
             if values:
-                numbers = _on_host(values)
+                numbers = self._numbers(values)
                 del values[:]
                 turns = np.arange(1, len(numbers) + 1)
                 times = self._last_time + (now - self._last_time) / len(numbers) * turns
@@ -83,6 +83,9 @@ class Recorder:
                 fetched[name] = numbers
         self._last_time = now
         return fetched
+
+    def _numbers(self, values: list[Tensor] | array[float]) -> np.ndarray:
+        return _on_host(values)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Append one point to each named series."""

@@ -26,16 +26,17 @@ from dlcore.training.divergence import diverged
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
 from dlcore.training.freezing import Freezing
+from dlcore.training.judging import figures_of, mode_of
 from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.precision import Precision
-from dlcore.training.progress import Progress, take_snapshot
+from dlcore.training.progress import Progress, rng_state, set_rng_state, take_snapshot
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Schedule
 from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
-from dlcore.training.task import Task, as_float
+from dlcore.training.task import Task
 from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.vitals import Vitals
 
@@ -94,7 +95,7 @@ class Trainer:
         self.outcome: Outcome | None = None
         self.clock = time.perf_counter
         self.stopwatch = Stopwatch(train.device, self.clock)
-        self.stepper = Stepper(task, optimizers, training, precision, ema, self.stopwatch, recorder.add)
+        self.stepper = self._make_stepper()
         self._started = self._saved_at = self._epoch_started = self.clock()
         self._seconds_before = 0.0
         self._epoch_from = 0
@@ -114,7 +115,7 @@ class Trainer:
         return self.outcome
 
     def _train_epoch(self) -> None:
-        progress, recorder, flags, clock = self.progress, self.recorder, self.flags, self.clock
+        progress, clock = self.progress, self.clock
         epoch_batches, step_limit = len(self.train), self.training.max_steps
         self.task.start_epoch(progress.epoch)
         if self.freezing is not None:
@@ -125,7 +126,7 @@ class Trainer:
         for batches in self._effective_batches():
             progress.batch += len(batches)
             last = progress.batch == epoch_batches or progress.step + 1 == step_limit
-            record = last or flags.raised or clock() >= recorder.next_due
+            record = last or self._due()
             if not self._step(batches, keep=record):
                 return
             if record:
@@ -143,6 +144,21 @@ class Trainer:
                 break
             del batches  # so the next ones take their memory while cached: 1 % of a step of the MNIST MLP
         self._end_epoch()
+
+    def _make_stepper(self) -> Stepper:
+        return Stepper(
+            self.task,
+            self.optimizers,
+            self.training,
+            self.precision,
+            self.ema,
+            self.stopwatch,
+            self.recorder.add,
+        )
+
+    def _due(self) -> bool:
+        """Whether to look up after this step: somebody called, or the record interval is over."""
+        return self.flags.raised or self.clock() >= self.recorder.next_due
 
     def _step(self, batches: Sequence[Batch], keep: bool) -> bool:
         """One optimizer step, in smaller pieces where memory is short; False when not even one sample fits."""
@@ -297,6 +313,15 @@ class Trainer:
 
         self.saver.submit(snapshot, done)
 
+    def rng_states(self) -> list[dict[str, Any]]:
+        """The random generators' states, for the checkpoint; one a process."""
+        return [rng_state()]
+
+    def set_rng_states(self, states: list[dict[str, Any]]) -> bool:
+        """Inverse of `rng_states`; False when they are of more processes than one."""
+        set_rng_state(states[0])
+        return len(states) == 1
+
     @property
     def monitor(self) -> str:
         """Name of the metric that decides which weights are best."""
@@ -305,12 +330,7 @@ class Trainer:
     @property
     def monitor_mode(self) -> str:
         """``min`` or ``max``; for a metric of the user's choice, less is better when it is a loss or an error."""
-        if self.training.monitor_mode != "auto":
-            return self.training.monitor_mode
-        if self.monitor == self.task.monitor:
-            return self.task.monitor_mode
-        falling = ("loss", "error", "mae", "mse", "rmse", "perplexity")
-        return "min" if self.monitor.rpartition("/")[2].startswith(falling) else "max"
+        return mode_of(self.monitor, self.training, self.task)
 
     @property
     def total_steps(self) -> int:
@@ -359,10 +379,8 @@ class Trainer:
         """Figures of the last kept step, named like the validation's; the loss has a curve of its own."""
         if self.stepper.observed is None:
             return {}
-        (loss, outputs, batch), self.stepper.observed = self.stepper.observed, None
-        metrics = self.task.metrics()
-        metrics.update(loss.float(), as_float(outputs), batch)
-        return {f"train/{name}": value for name, value in metrics.compute().items() if name != "loss"}
+        kept, self.stepper.observed = self.stepper.observed, None
+        return figures_of(self.task, *kept)
 
     def _samples_per_second(self) -> float:
         """Of this epoch so far, validation left out."""

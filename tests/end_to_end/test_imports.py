@@ -25,6 +25,7 @@ WIRING = {
     "inspecting",
     "onlooker",
     "opening",
+    "together",
     "torchvision_compat",
     "trained",
     "worker",

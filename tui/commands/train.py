@@ -18,6 +18,7 @@ from dlcore import launch
 from dlcore import preset as presets
 from dlcore.cores import share_cores
 from dlcore.errors import UserError
+from dlcore.launch_together import refusal, train_together
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
 from tui import sentences
@@ -38,10 +39,21 @@ class Output(NamedTuple):
     detach: bool = False
     quiet: bool = False
     json: bool = False
+    prepare: bool = False
 
 
-def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, output: Output) -> int:
+def run(
+    source: str,
+    sets: Sequence[str],
+    name: str | None,
+    runs: Path | None,
+    output: Output,
+    processes: int = 1,
+) -> int:
     """Trains a preset as a new run.
+
+    Args:
+        processes: of this machine that train it together.
 
     Returns:
         The exit code.
@@ -54,6 +66,10 @@ def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, o
     folder = runs_in(runs)
     require_writable(folder)
     require_free(folder, name)
+    _require_attached(output, processes)
+    if output.prepare:
+        print(safe_text(create(folder, name, presets.load(source, sets, builders=True)).path.absolute()))
+        return 0
     if output.detach:
         new = create(folder, name, preset)
         return _detach(new, output, remove=True)
@@ -61,7 +77,7 @@ def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, o
         checked = presets.load(source, sets, builders=True)
         new = create(folder, name, checked)
         try:
-            code = _train(new, painter)
+            code = _train(new, painter, processes=processes)
         except RunHeld:
             raise
         except (UserError, KeyboardInterrupt):  # ctrl+c, too, only gets here before the training begins
@@ -71,8 +87,10 @@ def run(source: str, sets: Sequence[str], name: str | None, runs: Path | None, o
     return _say_the_end(new, output, code)
 
 
-def resume(name: str | None, sets: Sequence[str], runs: Path | None, output: Output) -> int:
-    """Goes on with a run from its last checkpoint.
+def resume(
+    name: str | None, sets: Sequence[str], runs: Path | None, output: Output, processes: int = 1
+) -> int:
+    """Goes on with a run from its last checkpoint, in as many processes as now asked for.
 
     Returns:
         The exit code.
@@ -82,6 +100,7 @@ def resume(name: str | None, sets: Sequence[str], runs: Path | None, output: Out
     """
     old = RunDir(RunDir.find(runs_in(runs), name).path.absolute())
     overrides = require_changeable(sets)
+    _require_attached(output, processes)
     watch = RunWatch(old)
     watch.poll()
     if watch.held:
@@ -94,15 +113,27 @@ def resume(name: str | None, sets: Sequence[str], runs: Path | None, output: Out
     with Painter.start(output.quiet, output.json) as painter:
         if overrides:
             rewrite(old, sets)
-        code = _train(old, painter, after=watch.state.seq)
+        code = _train(old, painter, after=watch.state.seq, processes=processes)
     return _say_the_end(old, output, code)
 
 
-def _train(run: RunDir, painter: Painter, after: int = 0) -> int:
-    """Trains in this process; the painter shows what has a sequence number above ``after``."""
+def _require_attached(output: Output, processes: int) -> None:
+    if output.detach and processes > 1:
+        raise UserError("--detach trains in one process; leave it out, or --nproc-per-node.")
+
+
+def _train(run: RunDir, painter: Painter, after: int = 0, processes: int = 1) -> int:
+    """Trains in this process, or in several; the painter shows what has a sequence number above ``after``."""
+    painter.show(run, after)
+    if processes > 1:
+        with _output_to_log(run):
+            code = train_together(run, processes)
+        refused = refusal(run) if code == FAILED else ""
+        if refused:
+            raise UserError(refused)
+        return code
     from dlcore import worker
 
-    painter.show(run, after)
     with _output_to_log(run):
         return worker.run(run)
 

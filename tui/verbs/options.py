@@ -29,6 +29,12 @@ Detach = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the last line only.")]
 EndJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--nproc-per-node", metavar="N", min=1, max=1024, help="Processes that train it, a GPU each."
+    ),
+]
 Which = Annotated[
     str, typer.Option("--checkpoint", "-c", metavar="best|last|STEP", help="Which weights to use.")
 ]

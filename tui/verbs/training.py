@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tui.verbs.options import Detach, EndJson, Json, Preset, Quiet, Run, Runs, Sets, examples
+from tui.verbs.options import Detach, EndJson, Json, Preset, Processes, Quiet, Run, Runs, Sets, examples
 
 verbs = typer.Typer()
 
@@ -24,6 +24,13 @@ def run(
     detach: Detach = False,
     quiet: Quiet = False,
     json: EndJson = False,
+    processes: Processes = 1,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare", help="Make the run and print its folder, for torchrun on several machines."
+        ),
+    ] = False,
 ) -> None:
     """Train a preset and show the progress.
 
@@ -32,7 +39,9 @@ def run(
     """
     from tui.commands import train
 
-    raise typer.Exit(train.run(preset, sets or [], name, runs, train.Output(detach, quiet, json)))
+    raise typer.Exit(
+        train.run(preset, sets or [], name, runs, train.Output(detach, quiet, json, prepare), processes)
+    )
 
 
 @verbs.command(epilog=examples("dltui check digits-cnn", "dltui check my.toml --set model.hidden=256"))
@@ -71,6 +80,7 @@ def resume(
     detach: Detach = False,
     quiet: Quiet = False,
     json: EndJson = False,
+    processes: Processes = 1,
 ) -> None:
     """Go on with a run from its last checkpoint.
 
@@ -79,4 +89,4 @@ def resume(
     """
     from tui.commands import train
 
-    raise typer.Exit(train.resume(run, sets or [], runs, train.Output(detach, quiet, json)))
+    raise typer.Exit(train.resume(run, sets or [], runs, train.Output(detach, quiet, json), processes))
