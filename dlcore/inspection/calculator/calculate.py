@@ -12,7 +12,9 @@ from dlcore.errors import UserError
 from dlcore.inspection.calculator import vocabulary
 from dlcore.inspection.calculator.chains import ChainSolver, unknowns
 from dlcore.inspection.calculator.gradients import gradient
-from dlcore.inspection.calculator.grammar import (
+from dlcore.inspection.calculator.grammar import parse
+from dlcore.inspection.calculator.rendering import render
+from dlcore.inspection.calculator.syntax import (
     Assignment,
     CalculatorError,
     Call,
@@ -21,8 +23,6 @@ from dlcore.inspection.calculator.grammar import (
     Name,
     Node,
     Unknown,
-    parse,
-    render,
     walk,
 )
 from dlcore.inspection.calculator.values import Row, Values, told

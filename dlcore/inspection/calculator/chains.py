@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from dlcore.inspection.calculator import vocabulary
-from dlcore.inspection.calculator.grammar import (
+from dlcore.inspection.calculator.rendering import render
+from dlcore.inspection.calculator.syntax import (
     CalculatorError,
     Call,
     Chain,
@@ -25,7 +26,6 @@ from dlcore.inspection.calculator.grammar import (
     Node,
     ShapeOf,
     Unknown,
-    render,
     walk,
 )
 from dlcore.inspection.calculator.values import Row, Values, built, told

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dlcore.inspection.calculator import vocabulary
-from dlcore.inspection.calculator.grammar import (
+from dlcore.inspection.calculator.rendering import render
+from dlcore.inspection.calculator.syntax import (
     CalculatorError,
     Call,
     Constant,
@@ -21,7 +22,6 @@ from dlcore.inspection.calculator.grammar import (
     Name,
     Node,
     Operator,
-    render,
 )
 from dlcore.inspection.calculator.values import OPERATORS, Row
 from dlcore.problems import nearest

@@ -13,124 +13,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from dlcore.inspection.calculator.syntax import (
+    Assignment,
+    CalculatorError,
+    Call,
+    Chain,
+    Constant,
+    Gradient,
+    Index,
+    Items,
+    Name,
+    Node,
+    Operator,
+    ShapeOf,
+    Slice,
+    Unknown,
+)
 
 MOST_CHARACTERS = 2_000
 MOST_DEPTH = 40
 PREFIXES = ("torch", "nn", "F", "functional")
-
-
-class CalculatorError(ValueError):
-    """What is wrong with a line, and where in it.
-
-    Args:
-        at, length: characters of the text.
-    """
-
-    def __init__(self, message: str, at: int = 0, length: int = 1) -> None:
-        super().__init__(message)
-        self.at = at
-        self.length = max(1, length)
-
-
-@dataclass(frozen=True)
-class Node:
-    """A piece of the text, from ``start`` to before ``end``."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Constant(Node):
-    """A number, a text, True, False or None."""
-
-    value: int | float | str | bool | None
-
-
-@dataclass(frozen=True)
-class Unknown(Node):
-    """``?``."""
-
-
-@dataclass(frozen=True)
-class ShapeOf(Node):
-    """A tensor told by its shape."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Name(Node):
-    """A tensor, or a function without its parentheses."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Items(Node):
-    """A tuple or list."""
-
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Operator(Node):
-    """``left sign right``; a sign before an expression has no left."""
-
-    sign: str
-    left: Node | None
-    right: Node
-
-
-@dataclass(frozen=True)
-class Call(Node):
-    """``name(arguments)`` or, with an owner, ``owner.name(arguments)``; an attribute such as ``.T`` has none."""
-
-    name: str
-    owner: Node | None
-    arguments: tuple[Node, ...]
-    named: tuple[tuple[str, Node], ...] = ()
-    attribute: bool = False
-
-
-@dataclass(frozen=True)
-class Slice(Node):
-    """``start:stop:step`` in an index."""
-
-    parts: tuple[Node | None, ...]
-
-
-@dataclass(frozen=True)
-class Index(Node):
-    """``owner[indices]``."""
-
-    owner: Node
-    indices: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Assignment(Node):
-    """``name = expression`` or ``name: shape``."""
-
-    name: str
-    value: Node
-
-
-@dataclass(frozen=True)
-class Gradient(Node):
-    """``grad formula at name=value, …``."""
-
-    formula: Node
-    places: tuple[tuple[str, Node], ...]
-
-
-@dataclass(frozen=True)
-class Chain(Node):
-    """Expressions that each work on what the one before gives."""
-
-    links: tuple[Node, ...]
 
 
 class Token(NamedTuple):
@@ -393,86 +297,3 @@ def _number(token: Token) -> int | float:
     if len(token.text) > 40:
         raise CalculatorError("is a number with too many digits", token.start, len(token.text))
     return int(token.text) if token.text.isdigit() else float(token.text)
-
-
-def render(node: Node, solved: dict[int, int] | None = None) -> str:
-    """A tree as text, evenly spaced.
-
-    Args:
-        solved: what stands in the place of each unknown, by where it starts.
-    """
-    solved = solved or {}
-
-    def text(each: Node) -> str:
-        return render(each, solved)
-
-    if isinstance(node, Chain):
-        return " > ".join(text(link) for link in node.links)
-    if isinstance(node, Unknown):
-        return str(solved.get(node.start, "?"))
-    if isinstance(node, Constant):
-        return "..." if node.value == "..." else repr(node.value)
-    if isinstance(node, ShapeOf):
-        return node.text
-    if isinstance(node, Name):
-        return node.name
-    if isinstance(node, Items):
-        return "(" + ", ".join(map(text, node.items)) + ("," if len(node.items) == 1 else "") + ")"
-    if isinstance(node, Operator):
-        right = _inner(node.right, solved, node.sign, right=node.left is not None)
-        left = "" if node.left is None else _inner(node.left, solved, node.sign)
-        tight = node.left is None or node.sign == "**"
-        return f"{left}{node.sign}{right}" if tight else f"{left} {node.sign} {right}"
-    if isinstance(node, Index):
-        return f"{text(node.owner)}[{', '.join(map(text, node.indices))}]"
-    if isinstance(node, Slice):
-        return ":".join("" if part is None else text(part) for part in node.parts)
-    if isinstance(node, Call):
-        owner = "" if node.owner is None else _inner(node.owner, solved, "**") + "."
-        if node.attribute:
-            return f"{owner}{node.name}"
-        named = [f"{key}={text(value)}" for key, value in node.named]
-        return f"{owner}{node.name}({', '.join([*map(text, node.arguments), *named])})"
-    if isinstance(node, Assignment):
-        return f"{node.name} = {text(node.value)}"
-    assert isinstance(node, Gradient)
-    return f"grad {text(node.formula)} at " + ", ".join(
-        f"{name}={text(value)}" for name, value in node.places
-    )
-
-
-def _inner(node: Node, solved: dict[int, int], sign: str, *, right: bool = False) -> str:
-    """A part of an operation, in parentheses unless it binds closer."""
-    text = render(node, solved)
-    if not isinstance(node, Operator):
-        return text
-    strength = {"+": 0, "-": 0, "**": 2}
-    own = 0 if node.left is None else strength.get(node.sign, 1)
-    outer = strength.get(sign, 1)
-    loose = own < outer or (own == outer and right != (sign == "**"))
-    return f"({text})" if loose else text
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """A node and all that is in it."""
-    yield node
-    inner: list[Node | None] = []
-    if isinstance(node, Chain):
-        inner += node.links
-    elif isinstance(node, Items):
-        inner += node.items
-    elif isinstance(node, Operator):
-        inner += [node.left, node.right]
-    elif isinstance(node, Call):
-        inner += [node.owner, *node.arguments, *(value for _, value in node.named)]
-    elif isinstance(node, Index):
-        inner += [node.owner, *node.indices]
-    elif isinstance(node, Slice):
-        inner += node.parts
-    elif isinstance(node, Assignment):
-        inner.append(node.value)
-    elif isinstance(node, Gradient):
-        inner += [node.formula, *(value for _, value in node.places)]
-    for each in inner:
-        if each is not None:
-            yield from walk(each)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from dlcore.errors import UserError
 from dlcore.inspection.calculator import vocabulary
-from dlcore.inspection.calculator.grammar import (
+from dlcore.inspection.calculator.rendering import render
+from dlcore.inspection.calculator.syntax import (
     Assignment,
     CalculatorError,
     Call,
@@ -27,7 +28,6 @@ from dlcore.inspection.calculator.grammar import (
     ShapeOf,
     Slice,
     Unknown,
-    render,
 )
 from dlcore.inspection.input_text import parse_inputs
 from dlcore.inspection.nested import tensor_infos, tensors_in

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlcore.inspection.calculator.calculate import Answer, calculate
-from dlcore.inspection.calculator.grammar import CalculatorError, parse, render
+from dlcore.inspection.calculator.grammar import parse
+from dlcore.inspection.calculator.rendering import render
+from dlcore.inspection.calculator.syntax import (
+    CalculatorError,
+)
 from dlcore.inspection.records import shape_text
 
 
