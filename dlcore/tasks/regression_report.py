@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,21 +39,32 @@ class RegressionReport(Report):
         """Errors by output, residuals as a histogram and against the prediction, the largest errors."""
         if not self._targets:
             return {}
-        targets, predictions = torch.cat(self._targets), torch.cat(self._predictions)
+        targets, predictions, index = (
+            torch.cat(each) for each in (self._targets, self._predictions, self._index)
+        )
+        known = (predictions.isfinite() & targets.isfinite()).all(1)
+        lost = int((~known).sum())
+        if lost == len(known):
+            return {}
+        targets, predictions, index = targets[known], predictions[known], index[known]
         errors = predictions - targets  # (samples, outputs)
         found: dict[str, Section] = {"errors": self._errors(targets, errors)}
+        if lost:
+            found["errors"]["note"] += f"; {lost:,} samples without a finite number are left out"
         for at, name in enumerate(self.names):
             suffix = "" if len(self.names) == 1 else f"_{at}"
             found[f"residuals{suffix}"] = histogram(f"residuals of {name}", errors[:, at])
             found[f"against{suffix}"] = _against(name, predictions[:, at], errors[:, at])
-        found["mistakes"] = self._largest(targets, predictions, errors)
+        found["mistakes"] = self._largest(targets, predictions, errors, index)
         return found
 
     def _errors(self, targets: Tensor, errors: Tensor) -> Section:
         rows = []
         for at, name in enumerate(self.names):
             error, target = errors[:, at], targets[:, at]
-            middle, most = torch.quantile(error.abs(), torch.tensor([0.5, 0.95]).double()).tolist()
+            middle, most = np.quantile(
+                error.abs().numpy(), [0.5, 0.95]
+            ).tolist()  # torch's takes no long ones
             spread = float((target - target.mean()).square().sum())
             r2 = 1 - float(error.square().sum()) / spread if spread > 0 else None
             rows.append((
@@ -62,12 +74,12 @@ class RegressionReport(Report):
         columns = ("output", "bias", "mae", "rmse", "r2", "half within", "95 % within")
         return table("errors", columns, rows, note="bias: mean of prediction less truth")
 
-    def _largest(self, targets: Tensor, predictions: Tensor, errors: Tensor) -> Section:
+    def _largest(self, targets: Tensor, predictions: Tensor, errors: Tensor, index: Tensor) -> Section:
         scaled = errors.abs() / errors.square().mean(0).sqrt().clamp(min=1e-300)
         score, output = scaled.max(1)  # the output that is worst, by its own usual error
         worst = Worst(LARGEST)
         picked = [each.gather(1, output[:, None])[:, 0] for each in (targets, predictions, errors)]
-        worst.add(score, torch.cat(self._index), output, *picked)
+        worst.add(score, index, output, *picked)
         several = len(self.names) > 1
         rows = [
             (index, *((self.names[output],) if several else ()), *numbers)

@@ -40,6 +40,7 @@ def test_every_format_answers_like_the_network(
     assert checked.samples == 16
     assert checked.difference <= checked.tolerance
     assert checked.bytes == out.stat().st_size
+    assert any("deprecated" in note for note in checked.notes) == bool(format_of(to).deprecated)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 

@@ -81,6 +81,21 @@ def test_residuals_of_a_biased_prediction() -> None:
     assert len(sections["against"]["x"]) == 40
 
 
+def test_what_is_not_finite_is_left_out_and_counted() -> None:
+    targets = torch.arange(6.0)[:, None]
+    predictions = targets + 1
+    predictions[2], predictions[4] = torch.nan, torch.inf
+    report = RegressionReport(("price",))
+    report.update(predictions, batch(targets))
+    sections = report.sections()
+    assert sections["errors"]["rows"][0][1] == pytest.approx(1)
+    assert "2 samples without a finite number" in sections["errors"]["note"]
+    assert {row[0] for row in sections["mistakes"]["rows"]} == {0, 1, 3, 5}
+    nothing = RegressionReport(("price",))
+    nothing.update(predictions * torch.nan, batch(targets))
+    assert nothing.sections() == {}
+
+
 def test_the_largest_error_is_found_in_whatever_output_it_is() -> None:
     targets = torch.zeros(5, 2)
     predictions = torch.tensor([[0.1, 100], [0.1, -100], [3.0, 100], [0.1, 100], [0.1, 100.0]])
