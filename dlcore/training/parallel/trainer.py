@@ -70,6 +70,8 @@ class ParallelTrainer(Trainer):
         flags: what this process was sent; what all agree on is obeyed.
     """
 
+    together = True
+
     def __init__(self, *args: Any, averaged: AveragedLoss, **kwargs: Any) -> None:
         self.averaged, self.group = averaged, averaged.group
         self.sent: Flags = kwargs["flags"]
