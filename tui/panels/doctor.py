@@ -105,6 +105,9 @@ class DoctorPanel(Panel):
 
     def action_remedy(self) -> None:
         """Marks another remedy of the same finding."""
+        if not self.findings or len(applicable(self.findings[self._at])) < 2:
+            self.app.notify("There is no other remedy that a preset can make.", markup=False)
+            return
         self._remedy += 1
         self._show()
 
