@@ -83,7 +83,7 @@ def test_a_whole_conversation(engine: Process, tmp_path: Path) -> None:
     values = {"data": {"name": "moons"}, "model": {"name": "loud.py:Loud"}}
     told = engine.ask("shapes", values=values, base=str(tmp_path))
     assert told["answer"]["state"] == "ok"  # nothing that user code printed came in between
-    assert [row["path"] for row in told["answer"]["rows"]] == ["layer"]
+    assert [row["path"] for row in told["answer"]["rows"]] == ["layer", "(loss)"]
     assert "no question" in engine.ask("nonsense")["error"][0]
     assert engine.process.stdin is not None and engine.process.stderr is not None
     engine.process.stdin.close()
