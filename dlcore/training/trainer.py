@@ -129,7 +129,6 @@ class Trainer:
         for batches in self._effective_batches():
             progress.batch += len(batches)
             last = progress.batch == epoch_batches or progress.step + 1 == step_limit
-            # Written out where nobody else is asked: a call costs 2 % of a step of the smallest networks.
             record = last or (self._due() if self.together else flags.raised or clock() >= recorder.next_due)
             if not self._step(batches, keep=record):
                 return
