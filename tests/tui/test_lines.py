@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from dlcore.text_safety import safe_text
 from tests.tui.piloting import until
 from tui.widgets.line_list import fitted
 from tui.widgets.run_list import MARK, RunList, columns, narrowed, short_name
+from tui.widgets.shape_table import ShapeLines
 
 BEST = {"metric": "val/accuracy", "value": 0.92, "epoch": 3}
 
@@ -108,3 +110,37 @@ async def test_every_line_is_as_wide_as_the_list(names: list[str]) -> None:
         rows.show([RunSummary(name, Path(name), "died") for name in names], 0.0)
         await until(pilot, lambda: rows.row_count == len(names))
         assert {rows.render_line(y).cell_length for y in range(12)} == {57}
+
+
+class Shapes(App[None]):
+    """The rows of a shape table and nothing else."""
+
+    CSS = "ShapeLines { width: 40; height: 10; scrollbar-size-vertical: 1; }"
+
+    def compose(self) -> ComposeResult:
+        yield ShapeLines()
+
+    def get_css_variables(self) -> dict[str, str]:
+        return super().get_css_variables() | {"row-cursor": "blue", "row-cursor-quiet": "gray"}
+
+
+def layers(number: int) -> dict[str, Any]:
+    row = {
+        "path": "blocks.0.attention.qkv",
+        "type": "Linear",
+        "inputs": [[64, 5, 128]],
+        "outputs": [[64, 5, 384]],
+        "parameters": 49_536,
+        "flops": 3.1e7,
+    }
+    return {"state": "ok", "rows": [row] * number}
+
+
+async def test_a_scroll_bar_that_comes_or_goes_moves_the_columns() -> None:
+    async with Shapes().run_test(size=(40, 10)) as pilot:
+        lines = pilot.app.query_one(ShapeLines)
+        for number in (3, 30, 3):
+            lines.show(layers(number))
+            await until(pilot, lambda number=number: lines.show_vertical_scrollbar == (number > 9))
+            assert sum(column.width + 2 for column in lines._columns) - 2 <= lines.content_width
+            assert lines.render_line(1).text.rstrip().endswith("31"), "the last figure is whole"

@@ -241,6 +241,10 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         self.rows_changed()
         self._keep_in_sight()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """A scroll bar takes columns, or gives them back."""
+        self.call_next(self.on_resize)
+
     def _refresh_row(self, index: int) -> None:
         top, bottom = self.in_sight
         if top <= index < bottom:
