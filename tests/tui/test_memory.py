@@ -49,7 +49,9 @@ def taken() -> tuple[int, int]:
     return psutil.Process().memory_info().rss, len(gc.get_objects())
 
 
-@pytest.mark.parametrize("times", [90, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "times", [90, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])]
+)
 async def test_memory_stays_flat_over_refreshes(home: Path, times: int) -> None:
     run = full_run(home, status="running")
     with run.lock():
