@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from dlcore import assembly
 from dlcore.data.download import NotDownloaded, no_downloads
 from dlcore.data.spec import DataContext, DataSpec
-from dlcore.engine_specs import stand_in
+from dlcore.engine.specs import stand_in
 from dlcore.errors import UserError
 from dlcore.inspection.batch import compare_batches, mixing, other_batch
 from dlcore.inspection.calculator.calculate import calculate
@@ -26,7 +26,7 @@ from dlcore.inspection.sources import source_lines
 from dlcore.inspection.subjects import TORCHVISION, Subject, built, from_file, from_torchvision
 from dlcore.inspection.through_loss import make_task, through_loss
 from dlcore.preset import Preset, load
-from dlcore.preset_overrides import read_value
+from dlcore.preset.overrides import read_value
 from dlcore.registry import DATA, MODELS, TASKS, Entry
 from dlcore.run_dir import data_folder
 from dlcore.user_code import find_file, is_user_name, one_line

@@ -20,7 +20,7 @@ from typing import Any
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
 from dlcore.json_lines import decode
-from dlcore.preset_sections import NAMED, Preset
+from dlcore.preset.sections import NAMED, Preset
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from dlcore.user_code import file_of, find_file, is_user_name, standing_in

@@ -24,7 +24,7 @@ from dlcore import assembly, kept_code
 from dlcore.data.spec import Data, DataSpec
 from dlcore.errors import UserError
 from dlcore.preset import Preset, loads
-from dlcore.preset_text import read_text
+from dlcore.preset.text import read_text
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import Checkpoint, CheckpointFolder

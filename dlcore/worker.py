@@ -25,7 +25,7 @@ from dlcore.onlooker import Onlooker, consult
 from dlcore.opening import Opened, load_and_build
 from dlcore.preset import Training, dump
 from dlcore.run_dir import RunDir, RunHeld
-from dlcore.run_files import facts_of, folder_named, go_to, load_preset, read_json
+from dlcore.run_dir.files import facts_of, folder_named, go_to, load_preset, read_json
 from dlcore.text_safety import safe_text
 from dlcore.together import Together, gone
 from dlcore.training.checkpoints import CheckpointFolder, CheckpointWriter, require_space, tensor_bytes

@@ -18,7 +18,7 @@ AUTO = "auto"
 
 
 class Option(NamedTuple):
-    """One key of a section; see `dlcore.schema.Field`."""
+    """One key of a section; see `dlcore.registry.schema.Field`."""
 
     name: str
     type_text: str

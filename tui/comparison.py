@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlcore.errors import UserError
-from dlcore.preset_text import read_text
+from dlcore.preset.text import read_text
 from dlcore.text_safety import safe_text
 from tui import words
 from tui.follow import RunView

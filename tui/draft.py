@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlcore.preset_toml import to_toml
+from dlcore.preset.toml import to_toml
 from tui.catalogue import NAMED
 from tui.field_text import read_toml, toml_value
 

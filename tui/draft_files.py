@@ -15,9 +15,9 @@ from dlcore import launch
 from dlcore import preset as presets
 from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
-from dlcore.preset_overrides import parse_override
-from dlcore.preset_sections import NAMED, Suggestion
-from dlcore.preset_text import parse, read_text
+from dlcore.preset.overrides import parse_override
+from dlcore.preset.sections import NAMED, Suggestion
+from dlcore.preset.text import parse, read_text
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui.commands import run_files

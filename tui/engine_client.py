@@ -20,7 +20,7 @@ from typing import Any
 
 from textual.message import Message
 
-from dlcore.engine_protocol import LONGEST_WAIT
+from dlcore.engine.protocol import LONGEST_WAIT
 from dlcore.json_lines import decode, encode
 from dlcore.text_safety import safe_text
 from tui.engine_process import EngineProcess

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from dlcore.atomic import write_all
-from dlcore.engine_protocol import Lines
+from dlcore.engine.protocol import Lines
 from dlcore.launch import worker_environment
 
 

@@ -10,7 +10,7 @@ import math
 import tomllib
 from typing import Any, Literal
 
-from dlcore.preset_toml import to_toml
+from dlcore.preset.toml import to_toml
 from tui.catalogue import Option
 
 Kind = Literal["switch", "choice", "text", "number", "list", "any"]

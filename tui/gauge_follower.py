@@ -11,11 +11,11 @@ from textual.message import Message
 
 from dlcore.gauges import INTERVAL, GaugeReader, Reading
 from dlcore.run_dir import RunDir
-from dlcore.run_lock import read_holder
+from dlcore.run_dir.lock import read_holder
 from tui.follow import Follower
 
 if TYPE_CHECKING:
-    from dlcore.run_lock import Holder
+    from dlcore.run_dir.lock import Holder
 
 
 class GaugesRead(Message):

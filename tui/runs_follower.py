@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcore.run_summary import RunSummary, summarise
+from dlcore.run_dir.summary import RunSummary, summarise
 from tui.follow import INTERVAL, Follower
 from tui.messages import RunsChanged, TrendsChanged
 

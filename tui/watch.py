@@ -96,7 +96,7 @@ class RunWatch:
         import numpy as np
 
         from dlcore.series import file_name
-        from dlcore.series_records import RECORD
+        from dlcore.series.records import RECORD
 
         try:
             with (self.run.metrics_path / file_name(name)).open("rb") as file:

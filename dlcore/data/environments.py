@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from dlcore.data.seeding import derived_seed
 from dlcore.data.spec import Data, DataContext, DatasetPart, DataSpec
+from dlcore.episodes.rollouts import Environment
 from dlcore.fields import Count
 from dlcore.registry import DATA
-from dlcore.rollouts import Environment
 
 
 @DATA.register(

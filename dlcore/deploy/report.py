@@ -15,9 +15,9 @@ from dlcore.deploy.svg import chart
 from dlcore.errors import UserError
 from dlcore.events import EventReader
 from dlcore.json_lines import decode
-from dlcore.preset_toml import to_toml
+from dlcore.preset.toml import to_toml
 from dlcore.run_dir import RunDir
-from dlcore.run_summary import RunSummary
+from dlcore.run_dir.summary import RunSummary
 
 MOST_SAMPLES = 24
 MOST_EVENTS = 200

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dlcore.inspection.fixes import MOST_FIXES, Fix
 from dlcore.problems import show
-from dlcore.schema import Field
+from dlcore.registry.schema import Field
 
 MOST_TRIES = 120  # of all options together; small networks take 5 ms each
 FARTHEST = 64  # a whole number is looked for that far from what it is

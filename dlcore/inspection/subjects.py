@@ -22,7 +22,7 @@ from dlcore.inspection.programs import Attempt, Finish, Program
 from dlcore.inspection.shapes import Inputs, Options, build_on_meta, trace_builder_pass
 from dlcore.inspection.sources import Construction
 from dlcore.problems import show, unknown
-from dlcore.schema import Field
+from dlcore.registry.schema import Field
 from dlcore.torchvision_compat import import_torchvision
 from dlcore.user_code import find_file, load_user_builder
 

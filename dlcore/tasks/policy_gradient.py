@@ -17,11 +17,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
-from dlcore.episode_frames import frames
+from dlcore.episodes.frames import frames
+from dlcore.episodes.rollouts import Environment, Episodes, play
 from dlcore.errors import UserError
 from dlcore.fields import Count, NonNegative, Positive
 from dlcore.registry import TASKS
-from dlcore.rollouts import Environment, Episodes, play
 from dlcore.tasks.sums import Means
 from dlcore.training.task import Metrics, Phase, Task
 

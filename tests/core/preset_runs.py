@@ -12,7 +12,7 @@ import torch
 from dlcore import preset as presets
 from dlcore import worker
 from dlcore.run_dir import RunDir
-from dlcore.run_summary import RunSummary
+from dlcore.run_dir.summary import RunSummary
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 

@@ -12,12 +12,12 @@ import pytest
 
 from dlcore.data.download import NotDownloaded, download, no_downloads
 from dlcore.data.spec import DataContext
-from dlcore.engine import Engine, Inbox, Question
-from dlcore.engine_catalogue import catalogue
-from dlcore.engine_drafts import toml, validate
-from dlcore.engine_protocol import Lines
-from dlcore.engine_shapes import Shapes
-from dlcore.engine_specs import Specs, stand_in
+from dlcore.engine.catalogue import catalogue
+from dlcore.engine.drafts import toml, validate
+from dlcore.engine.engine import Engine, Inbox, Question
+from dlcore.engine.protocol import Lines
+from dlcore.engine.shapes import Shapes
+from dlcore.engine.specs import Specs, stand_in
 from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode
 from dlcore.preset import REGISTRIES, loads

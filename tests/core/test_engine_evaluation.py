@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from dlcore import engine_evaluation, trained
+from dlcore import trained
 from dlcore.deploy.evaluate import evaluate
 from dlcore.deploy.gallery import Wish, chosen
-from dlcore.engine import Engine, Question
-from dlcore.engine_evaluation import Evaluations
+from dlcore.engine import evaluation as engine_evaluation
+from dlcore.engine.engine import Engine, Question
+from dlcore.engine.evaluation import Evaluations
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from tests.core.deploy.small_runs import CARTPOLE, DIABETES, DIGITS, SCENES, train_text

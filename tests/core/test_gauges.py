@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from dlcore import gauges_host
 from dlcore.gauges import AGAIN, INTERVAL, NO_GPU, SILENT, GaugeReader, Gpu, GpuReader, Host, NoGpu
-from dlcore.gauges_host import PsutilHost
-from dlcore.gauges_nvml import PROCESS_SECONDS, Nvml, open_nvml
+from dlcore.gauges import host as gauges_host
+from dlcore.gauges.host import PsutilHost
+from dlcore.gauges.nvml import PROCESS_SECONDS, Nvml, open_nvml
 
 H100 = Gpu("0", "NVIDIA H100", memory_used=62 << 30, memory_total=79 << 30, utilisation=0.97)
 
@@ -262,7 +262,7 @@ def test_no_gpu_at_all_is_said_so() -> None:
 
 
 def test_a_machine_without_the_library_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlcore.gauges_nvml.LIBRARY", "libno-such-thing.so.1")
+    monkeypatch.setattr("dlcore.gauges.nvml.LIBRARY", "libno-such-thing.so.1")
     with pytest.raises(NoGpu):
         open_nvml()
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dlcore import launch, logout, run_lock
+from dlcore import launch
 from dlcore.errors import UserError
 from dlcore.keeper import CappedLog
+from dlcore.launch import logout
 from dlcore.run_dir import RunDir
+from dlcore.run_dir import lock as run_lock
 from tests.core.support import ENVIRONMENT, largest_file, names_in
 
 WORKER = """

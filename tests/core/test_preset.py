@@ -24,7 +24,7 @@ from dlcore.preset import (
     section_fields,
     shipped,
 )
-from dlcore.preset_sections import FIXED, SECTIONS
+from dlcore.preset.sections import FIXED, SECTIONS
 from tests.core.preset_builders import REGISTRIES
 
 HEAD = '[data]\nname = "digits"\n[model]\nname = "cnn"\n'
@@ -332,7 +332,7 @@ class TestShipped:
             (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / path).write_text(HEAD)
         (tmp_path / "dlcore").mkdir()
-        monkeypatch.setattr(dlcore.preset, "__file__", str(tmp_path / "dlcore" / "preset.py"))
+        monkeypatch.setattr(dlcore.preset, "__file__", str(tmp_path / "dlcore" / "preset" / "__init__.py"))
         monkeypatch.chdir(tmp_path)
         return tmp_path
 

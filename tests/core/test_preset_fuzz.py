@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcore.preset import PresetError, dump, loads, section_fields, shipped
-from dlcore.preset_sections import FIXED
+from dlcore.preset.sections import FIXED
 from dlcore.text_safety import safe_text
 from tests.core.preset_builders import REGISTRIES
 

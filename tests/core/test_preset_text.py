@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcore.errors import UserError
-from dlcore.preset_text import MAX_BYTES, MAX_KEYS, Document, parse, read_text, split_key
-from dlcore.preset_toml import to_toml
+from dlcore.preset.text import MAX_BYTES, MAX_KEYS, Document, parse, read_text, split_key
+from dlcore.preset.toml import to_toml
 
 TEXT = '''# a comment with [brackets] and a = sign
 title = "top"

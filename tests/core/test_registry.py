@@ -11,8 +11,8 @@ from pydantic import Field as Limit
 
 from dlcore.errors import UserError
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Entry, Registry
-from dlcore.schema import Field
-from dlcore.signatures import SchemaError
+from dlcore.registry.schema import Field
+from dlcore.registry.signatures import SchemaError
 from tests.core import preset_builders
 
 if TYPE_CHECKING:

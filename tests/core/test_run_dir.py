@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from dlcore import run_lock
 from dlcore.errors import UserError
 from dlcore.events import EventWriter
 from dlcore.run_dir import RunDir, RunHeld, data_folder, list_runs, runs_folder, slug
+from dlcore.run_dir import lock as run_lock
 from tests.core.support import ENVIRONMENT, names_in
 
 
@@ -235,7 +235,7 @@ def test_end_between_two_looks_is_not_a_death(tmp_path: Path, monkeypatch: pytes
         run.write_state({"status": "finished"})
         return False
 
-    monkeypatch.setattr("dlcore.run_summary.is_locked", ends_meanwhile)
+    monkeypatch.setattr("dlcore.run_dir.summary.is_locked", ends_meanwhile)
     assert run.summary().status == "finished"
 
 

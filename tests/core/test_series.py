@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlcore import series
 from dlcore.series import Series, SeriesFollower, SeriesWriter, decimate
-from dlcore.series_records import pack
+from dlcore.series.records import pack
 from tests.core.support import largest_file, names_in, overwrite
 
 NOW = 1_763_680_502.25

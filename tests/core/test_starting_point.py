@@ -17,8 +17,8 @@ from dlcore.errors import UserError
 from dlcore.events import EventReader
 from dlcore.preset import PresetError
 from dlcore.registry import MODELS, Registry
+from dlcore.registry.signatures import SchemaError
 from dlcore.run_dir import RunDir
-from dlcore.signatures import SchemaError
 from dlcore.training.checkpoints import CheckpointFolder
 from tests.core.preset_runs import process_given_back, train
 

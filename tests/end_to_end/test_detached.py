@@ -15,7 +15,7 @@ import pytest
 
 from dlcore import launch
 from dlcore.run_dir import RunDir
-from dlcore.run_lock import read_holder
+from dlcore.run_dir.lock import read_holder
 from tests.end_to_end.processes import (
     ENVIRONMENT,
     ROOT,

@@ -68,7 +68,7 @@ class RecordedEngine(EngineClient):
 
 def _really(kind: str, content: Mapping[str, Any]) -> Any:
     """What a real engine answers in the end."""
-    from dlcore.engine import Engine, Question
+    from dlcore.engine.engine import Engine, Question
 
     said: list[Any] = []
     engine = Engine(said.append)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dlcore.preset import loads
-from dlcore.preset_overrides import apply, parse_override
+from dlcore.preset.overrides import apply, parse_override
 from tui.draft import BLANK, Draft
 
 BEGUN = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dlcore import launch, preset
-from dlcore.engine_drafts import validate
+from dlcore.engine.drafts import validate
 from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from tui import draft_files

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlcore.errors import UserError
 from dlcore.preset import Preset
-from dlcore.preset_overrides import Override, parse_override
+from dlcore.preset.overrides import Override, parse_override
 from tui.watch import RunWatch
 
 SECTIONS = ("training", "checkpoint", "inspection")

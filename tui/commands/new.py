@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlcore import preset as presets
 from dlcore.errors import UserError
-from dlcore.preset_sections import SECTIONS
+from dlcore.preset.sections import SECTIONS
 from dlcore.text_safety import safe_text
 from tui.commands.templates import KINDS, python
 

@@ -15,7 +15,7 @@ from dlcore.atomic import write_atomic
 from dlcore.errors import UserError
 from dlcore.json_lines import decode
 from dlcore.preset import Preset
-from dlcore.preset_text import read_text
+from dlcore.preset.text import read_text
 from dlcore.run_dir import RunDir, slug
 from dlcore.text_safety import safe_text
 

@@ -18,7 +18,7 @@ from dlcore import launch
 from dlcore import preset as presets
 from dlcore.cores import share_cores
 from dlcore.errors import UserError
-from dlcore.launch_together import refusal, train_together
+from dlcore.launch.together import refusal, train_together
 from dlcore.run_dir import RunDir, RunHeld
 from dlcore.text_safety import safe_text
 from tui import sentences

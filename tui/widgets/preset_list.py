@@ -27,7 +27,7 @@ def offers() -> list[Offer]:
     from dlcore.chapters import place
     from dlcore.errors import UserError
     from dlcore.preset import shipped
-    from dlcore.preset_text import read_text
+    from dlcore.preset.text import read_text
     from dlcore.text_safety import safe_text
 
     found = []

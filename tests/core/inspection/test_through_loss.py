@@ -9,7 +9,7 @@ import pytest
 
 from dlcore import preset as presets
 from dlcore.data.spec import DataSpec
-from dlcore.engine_specs import stand_in
+from dlcore.engine.specs import stand_in
 from dlcore.errors import UserError
 from dlcore.inspecting import from_preset
 from dlcore.inspection.programs import Attempt

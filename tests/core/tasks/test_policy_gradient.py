@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
-from dlcore.episode_frames import MOST_FRAMES, POLE, TRACK, cart_pole, frames
+from dlcore.episodes.frames import MOST_FRAMES, POLE, TRACK, cart_pole, frames
+from dlcore.episodes.rollouts import Environment, play
 from dlcore.errors import UserError
 from dlcore.registry import MODELS, TASKS
-from dlcore.rollouts import Environment, play
 from dlcore.tasks.policy_gradient import Played, PolicyGradient, ProximalPolicy, generalised_advantages
 
 BANDIT = "TwoArmedBandit-v0"

@@ -27,9 +27,9 @@ from dlcore import keeper
 from dlcore.cores import share_cores
 from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode
-from dlcore.logout import scope_prefix, survival_warning
+from dlcore.launch.logout import scope_prefix, survival_warning
 from dlcore.run_dir import RunDir
-from dlcore.run_lock import Holder, read_holder
+from dlcore.run_dir.lock import Holder, read_holder
 from dlcore.text_safety import safe_text
 from dlcore.worker_output import LOG_LIMIT, capped_log, keeper_command, log_tail, protect_output
 
@@ -193,7 +193,7 @@ def worker_environment() -> dict[str, str]:
     """This environment, in which a worker finds dlcore also where that is a source tree elsewhere."""
     environment = dict(os.environ)
     share_cores(environment)
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     installed = {os.path.realpath(folder) for folder in [*site.getsitepackages(), site.getusersitepackages()]}
     if root not in installed:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))

@@ -1,7 +1,7 @@
 """The network of a draft as it stands: every layer's shapes, its cost, and whether it fits on the device.
 
 Nothing is allocated: the model is built and run on meta tensors. Wrong values elsewhere in the draft do not
-keep the shapes from being seen; the data's place is taken by what is known of it (see `engine_specs`).
+keep the shapes from being seen; the data's place is taken by what is known of it (see `specs`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from dlcore import assembly
 from dlcore.data.spec import DataSpec
-from dlcore.engine_device import device_facts
-from dlcore.engine_drafts import Draft
-from dlcore.engine_specs import Known, Specs
+from dlcore.engine.device import device_facts
+from dlcore.engine.drafts import Draft
+from dlcore.engine.specs import Known, Specs
 from dlcore.errors import UserError
 from dlcore.inspecting import Learnt, Model
 from dlcore.inspection.calculator.calculate import calculate
@@ -23,7 +23,7 @@ from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import Options, trace_builder_pass
 from dlcore.inspection.sources import source_lines
-from dlcore.preset_sections import Preset
+from dlcore.preset.sections import Preset
 from dlcore.registry import TASKS, Entry
 from dlcore.run_dir import data_folder
 from dlcore.text_safety import safe_text

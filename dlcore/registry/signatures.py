@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_jsonable_python
 
-from dlcore.schema import Field, Schema, check_value, make_field, plain_value
+from dlcore.registry.schema import Field, Schema, check_value, make_field, plain_value
 
 
 class SchemaError(TypeError):

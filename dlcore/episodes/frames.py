@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from dlcore.rollouts import Environment, Floats
+from dlcore.episodes.rollouts import Environment, Floats
 
 MOST_FRAMES = 50
 TRACK = 41  # columns, for positions from -2.4 to 2.4

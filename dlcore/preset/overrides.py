@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcore.errors import UserError
-from dlcore.preset_sections import FIXED, NAMED, SECTIONS, allowed_keys
-from dlcore.preset_text import MAX_BYTES, nesting_beyond_limit, split_key
+from dlcore.preset.sections import FIXED, NAMED, SECTIONS, allowed_keys
+from dlcore.preset.text import MAX_BYTES, nesting_beyond_limit, split_key
 from dlcore.problems import MAX_DEPTH, Place, nearest, show_place
 from dlcore.text_safety import safe_text
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from dlcore.errors import UserError
-from dlcore.run_summary import RunSummary, summarise
+from dlcore.run_dir.summary import RunSummary, summarise
 from dlcore.text_safety import safe_text
 
 MARKS = ("run.json", "state.json", "preset.toml", "events.jsonl")

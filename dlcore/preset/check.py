@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dlcore import preset_overrides
 from dlcore.errors import UserError
-from dlcore.preset_overrides import Override, parse_override
-from dlcore.preset_sections import FIXED, NAMED, SECTIONS, Named, Preset, allowed_keys
-from dlcore.preset_text import Document, parse
+from dlcore.preset import overrides as preset_overrides
+from dlcore.preset.overrides import Override, parse_override
+from dlcore.preset.sections import FIXED, NAMED, SECTIONS, Named, Preset, allowed_keys
+from dlcore.preset.text import Document, parse
 from dlcore.problems import Place, nearest, not_plain, show_place, unknown
 from dlcore.registry import Entry, Registry
-from dlcore.wording import from_validation
+from dlcore.registry.wording import from_validation
 
 MAX_LINES = 50  # of errors; nobody reads more
 

@@ -1,6 +1,6 @@
-"""``python -m dlcore.engine``: answers a viewer's questions, so that the viewer needs no torch.
+"""The engine: answers a viewer's questions, so that the viewer needs no torch.
 
-The protocol is in `engine_protocol`. One question is worked on at a time, in the main thread; a newer one
+The protocol is in `protocol`. One question is worked on at a time, in the main thread; a newer one
 supersedes those of its kind that still wait. The user's own code runs here: what it prints or reads never
 reaches the protocol, what it raises is an answer, and when it hangs the viewer ends the process. The engine
 ends by itself when the viewer does.
@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlcore.atomic import write_all
-from dlcore.engine_protocol import VERSION, Lines
+from dlcore.engine.protocol import VERSION, Lines
 from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode
 from dlcore.text_safety import safe_text
 
 if TYPE_CHECKING:
-    from dlcore.engine_evaluation import Evaluations
+    from dlcore.engine.evaluation import Evaluations
 
 NICE = 5  # behind a training, yet soon enough for who edits beside one
 IDLE = 0.2  # seconds without a question after which the engine warms up
@@ -76,20 +76,20 @@ class Engine:
     """
 
     def __init__(self, say: Say) -> None:
-        from dlcore import engine_catalogue, engine_drafts, engine_shapes
+        from dlcore.engine import catalogue, drafts, shapes
 
         self.inbox = Inbox()
         self.say = say
-        self._shapes = engine_shapes.Shapes(self._shapes_changed)
+        self._shapes = shapes.Shapes(self._shapes_changed)
         self._evaluations: Evaluations | None = None
         self._guarding = threading.Lock()
         self._unfinished: Question | None = None  # of shapes, answered by a first guess
         self._changes = 0  # of what such an answer depends on
         self._handlers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-            "catalogue": lambda _: engine_catalogue.catalogue(),
-            "validate": engine_drafts.validate,
-            "toml": engine_drafts.toml,
-            "shape": engine_shapes.calculated,
+            "catalogue": lambda _: catalogue.catalogue(),
+            "validate": drafts.validate,
+            "toml": drafts.toml,
+            "shape": shapes.calculated,
             "gallery": lambda content: self._evaluating().gallery(content),
         }
 
@@ -152,7 +152,7 @@ class Engine:
     def _evaluating(self) -> Evaluations:
         """What measures trained networks, loaded when it is first wanted."""
         if self._evaluations is None:
-            from dlcore.engine_evaluation import Evaluations
+            from dlcore.engine.evaluation import Evaluations
 
             self._evaluations = Evaluations()
         return self._evaluations
@@ -230,7 +230,3 @@ def _read(questions: int, engine: Engine) -> None:
         for line in lines.feed(data):
             engine.receive(line)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcore.errors import UserError
-from dlcore.preset_check import PresetError, check
-from dlcore.preset_sections import (
+from dlcore.preset.check import PresetError, check
+from dlcore.preset.sections import (
     SECTIONS,
     About,
     Checkpoint,
@@ -25,8 +25,8 @@ from dlcore.preset_sections import (
     Training,
     section_fields,
 )
-from dlcore.preset_text import read_text
-from dlcore.preset_toml import to_toml
+from dlcore.preset.text import read_text
+from dlcore.preset.toml import to_toml
 from dlcore.problems import nearest, show
 from dlcore.registry import DATA, MODELS, OPTIMIZERS, SCHEDULERS, TASKS, Registry
 from dlcore.text_safety import safe_text
@@ -128,7 +128,7 @@ def pitfalls() -> list[Path]:
 
 
 def _folder() -> Path:
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "_presets"
     return installed if installed.is_dir() else package.parent / "presets"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dlcore.events import EventReader
 from dlcore.json_lines import decode
-from dlcore.run_lock import is_locked
+from dlcore.run_dir.lock import is_locked
 from dlcore.text_safety import safe_text
 
 ALIVE = ("starting", "running", "paused")

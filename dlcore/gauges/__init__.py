@@ -208,12 +208,12 @@ class GaugeReader:
 
 
 def _nvml() -> GpuSource:
-    from dlcore.gauges_nvml import open_nvml
+    from dlcore.gauges.nvml import open_nvml
 
     return open_nvml()
 
 
 def _psutil() -> HostSource:
-    from dlcore.gauges_host import PsutilHost
+    from dlcore.gauges.host import PsutilHost
 
     return PsutilHost()

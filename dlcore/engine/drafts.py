@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlcore.engine_catalogue import described, misfit
+from dlcore.engine.catalogue import described, misfit
 from dlcore.errors import UserError
 from dlcore.preset import REGISTRIES, PresetError, dump, loads
-from dlcore.preset_sections import FIXED, NAMED
-from dlcore.preset_toml import to_toml
+from dlcore.preset.sections import FIXED, NAMED
+from dlcore.preset.toml import to_toml
 from dlcore.problems import Place, show_place
 from dlcore.registry import Entry
 from dlcore.user_code import is_user_name

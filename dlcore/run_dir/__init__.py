@@ -1,8 +1,8 @@
 """A run is a directory, and the directory is the interface: RunDir makes, opens, locks and removes it.
 
 One worker writes a run, under its lock; any number of viewers read. Names are slugs and never trusted.
-Folders have mode 0700, files 0600. Listing and finding are in run_listing.py, what a listing shows in
-run_summary.py, the lock in run_lock.py.
+Folders have mode 0700, files 0600. Listing and finding are in listing.py, what a listing shows in
+summary.py, the lock in lock.py.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 from dlcore.atomic import sweep, write_atomic
 from dlcore.errors import UserError
 from dlcore.json_lines import decode, encode, plain
-from dlcore.run_listing import MARKS, list_runs, marks, resolve
-from dlcore.run_lock import RunHeld, RunLock, is_locked
-from dlcore.run_summary import RunSummary, created, summarise
+from dlcore.run_dir.listing import MARKS, list_runs, marks, resolve
+from dlcore.run_dir.lock import RunHeld, RunLock, is_locked
+from dlcore.run_dir.summary import RunSummary, created, summarise
 from dlcore.text_safety import safe_text
 
 __all__ = ["RunDir", "RunHeld", "RunLock", "RunSummary", "data_folder", "list_runs", "runs_folder", "slug"]

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from dlcore import schema
 from dlcore.fields import Count, CountOrZero, Fraction, NonNegative, Positive
-from dlcore.signatures import argument_help, own_doc
+from dlcore.registry import schema
+from dlcore.registry.signatures import argument_help, own_doc
 
 
 def _device(value: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcore.preset import Preset, loads
-from dlcore.preset_text import read_text
+from dlcore.preset.text import read_text
 from dlcore.run_dir import RunDir
 
 

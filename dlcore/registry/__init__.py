@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from dlcore.errors import UserError
 from dlcore.model_options import StartingPoint
 from dlcore.problems import Problem, nearest, show
-from dlcore.schema import Field, Schema
-from dlcore.signatures import SchemaError, own_doc, read_schema
+from dlcore.registry.schema import Field, Schema
+from dlcore.registry.signatures import SchemaError, own_doc, read_schema
 from dlcore.user_code import PREFIX, is_user_name, load_user_builder
 
 __all__ = ["DATA", "MODELS", "OPTIMIZERS", "SCHEDULERS", "TASKS", "Entry", "Field", "Problem", "Registry"]

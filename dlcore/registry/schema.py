@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dlcore.problems import Place, Problem, inside, not_plain, show, unknown
-from dlcore.wording import from_validation
+from dlcore.registry.wording import from_validation
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlcore.atomic import flush as flush_descriptor
-from dlcore.decimation import Decimated, decimate
-from dlcore.series_records import (
+from dlcore.series.decimation import Decimated, decimate
+from dlcore.series.records import (
     RECORD,
     Floats,
     Ints,

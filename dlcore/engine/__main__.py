@@ -1,0 +1,5 @@
+import sys
+
+from dlcore.engine.engine import main
+
+sys.exit(main())
