@@ -11,6 +11,7 @@ import torch
 
 from dlcore.errors import UserError
 from dlcore.preset import Training
+from dlcore.training.heap import keep_freed_memory
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -80,6 +81,8 @@ def set_up_backends(training: Training, device: torch.device) -> None:
         torch.set_num_threads(training.threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=False)
     torch.autograd.set_detect_anomaly(training.detect_anomaly)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = training.cudnn_benchmark and not training.deterministic

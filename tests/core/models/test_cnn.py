@@ -38,6 +38,22 @@ def test_the_fast_mnist_recipe_flattens_to_800() -> None:
     assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
+def test_strides_pools_and_a_crop_say_what_each_block_looks_at() -> None:
+    model = build(channels=(24, 32), kernels=(5, 3), strides=(2, 1), pools=(1, 2), padding="valid", crop=2)
+    first, second = model.blocks
+    assert list(dict(first.named_children())) == ["conv", "activation"]
+    assert (first.conv.stride, second.conv.stride, second.pool.kernel_size) == ((2, 2), (1, 1), 2)
+    assert model.head.hidden1.linear.in_features == 32 * 4 * 4  # 28 -> 24 -> 10 -> 8 -> 4
+
+
+def test_what_is_cropped_does_not_count() -> None:
+    model = build(crop=2).eval()
+    inputs = torch.randn(1, 1, 28, 28)
+    framed = inputs.clone()
+    framed[:, :, :2], framed[:, :, -2:], framed[..., :2], framed[..., -2:] = 1, 2, 3, 4
+    assert torch.equal(model(framed), model(inputs))
+
+
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 5, 31), (1, 29, 17), (2, 64, 4), (4, 33, 33)])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_any_image_size(shape: tuple[int, ...], batch_norm: bool) -> None:
@@ -84,6 +100,10 @@ def test_other_activations_come_before_the_pooling(activation: str) -> None:
         ({"kernels": (4,)}, "kernel 4 is even"),
         ({"kernels": ()}, "kernels is empty"),
         ({"kernels": (3, 3, 3)}, "3 sizes but channels has 2 blocks"),
+        ({"strides": (1, 2, 1)}, "strides has 3 sizes but channels has 2 blocks"),
+        ({"pools": ()}, "pools is empty"),
+        ({"pools": (20,)}, "too small for its 3×3 convolution and 20×20 pooling"),
+        ({"crop": 14}, "crop = 14 leaves nothing of images of 28×28"),
     ],
 )
 def test_impossible_blocks_are_one_sentence(options: dict[str, Any], said: str) -> None:
