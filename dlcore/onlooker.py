@@ -14,11 +14,13 @@ from dlcore.data.picking import pick, spread
 from dlcore.data.spec import Batch
 from dlcore.doctor.diagnosis import diagnose
 from dlcore.doctor.record import Record
+from dlcore.doctor.registry import rules
 from dlcore.exhibits import write_inspection, write_samples
 from dlcore.opening import Opened
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from dlcore.training.checkpoints import Checkpoint
+from dlcore.training.looks import affordable_samples
 from dlcore.training.recorder import Recorder
 from dlcore.training.trainer import Trainer
 
@@ -32,6 +34,7 @@ class Onlooker:
     def __init__(self, run: RunDir, recorder: Recorder, opened: Opened) -> None:
         self.run, self.recorder, self.opened = run, recorder, opened
         self._looked_at: Batch | None = None
+        rules()  # imports them, which takes 15 ms: now and not beside the training
 
     def look(self, trainer: Trainer, why: str) -> str:
         """What the network is like now: its layers, and where somebody wants them its answers."""
@@ -43,7 +46,9 @@ class Onlooker:
             self._looked_at = pick(part, spread(len(part), count), self.opened.device)
         batch = self._looked_at
         if why == "first":
+            began = trainer.clock()
             aside(self.recorder, lambda: self._examine(batch))
+            batch = self._looked_at = self._thinned(trainer, batch, trainer.clock() - began)
         path = write_inspection(self.run, trainer, batch, why)
         if why != "first":
             consult(self.run, self.recorder)
@@ -54,7 +59,9 @@ class Onlooker:
         batch, (step, epoch) = self._looked_at, (int(best.manifest["step"]), int(best.manifest["epoch"]))
         seen = (self.run.inspections_path / f"step-{step:08d}.json").exists()
         if batch is not None and self.opened.preset.inspection.share and not seen:
+            began = trainer.clock()
             aside(self.recorder, lambda: _written(self.run, trainer, batch, (step, epoch)))
+            trainer.looks.spent += trainer.clock() - began
 
     def last_samples(self, trainer: Trainer) -> None:
         """A few samples of the test (or validation) part with the model's answers."""
@@ -62,6 +69,16 @@ class Onlooker:
         batches = self.opened.batches(data.test or data.val, train=False)
         write_samples(self.run, trainer, self._few(batches))
         batches.close()
+
+    def _thinned(self, trainer: Trainer, batch: Batch, seconds: float) -> Batch:
+        """The samples that looks can afford, given what examining all of them took."""
+        have, epochs = len(batch.index), trainer.total_steps / trainer.steps_per_epoch
+        passes = epochs * len(self.opened.parts.data.train) / have
+        count = affordable_samples(have, seconds, passes, self.opened.preset.inspection.share)
+        if count == have:
+            return batch
+        chosen = spread(have, count)
+        return Batch(*(tensor[chosen] for tensor in batch))
 
     def _few(self, batches: Batches) -> Batch:
         count = self.opened.preset.inspection.samples

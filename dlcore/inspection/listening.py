@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dlcore.inspection.tensors import Statistics, norm, piece, statistics
+from dlcore.inspection.tensors import Statistics, deviation_between, piece, statistics
 
 MOST_CALLS = 4
 """Rows of one layer: a cell that runs over a hundred time steps is the same layer each time."""
@@ -148,7 +148,7 @@ class Listener(TorchFunctionMode):
         self._calls[path] += 1
         if self._calls[path] > MOST_CALLS:
             return
-        with torch.no_grad():
+        with torch.no_grad(), torch._C.DisableTorchFunction():  # what is asked here is nobody's call to hear
             heard = Heard(path, kind, module, self._calls[path], tuple(output.shape), describe(kind, output))
             heard.kept["activation"] = self._piece(output)
         self.heard.append(heard)
@@ -159,7 +159,7 @@ class Listener(TorchFunctionMode):
         def hook(gradient: Tensor) -> None:
             with torch.no_grad():
                 unscaled = gradient.float() / self.scale if self.scale != 1.0 else gradient
-                heard.gradient = statistics(unscaled) | {"norm": norm(unscaled)}
+                heard.gradient = statistics(unscaled)
                 heard.kept["gradient"] = self._piece(unscaled)
 
         return hook
@@ -180,15 +180,19 @@ def describe(kind: str, output: Tensor) -> Statistics:
     found = statistics(output)
     if kind in RECTIFIERS and output.dim() > 1:
         units = 1 if output.dim() > 3 else output.dim() - 1  # channels of images, else the last axis
-        found["dead"] = float((output.transpose(0, units).flatten(1).amax(1) <= 0).float().mean())
+        others = [axis for axis in range(output.dim()) if axis != units]
+        found["dead"] = float((output.amax(others) <= 0).float().mean())
     if kind in LIMITS:
-        low, high = LIMITS[kind]
-        edge = NEAR * (high - low)
-        found["saturated"] = float(((output < low + edge) | (output > high - edge)).float().mean())
+        found["saturated"] = _share_at_limits(output, *LIMITS[kind])
     if output.dim() > 1 and output.shape[0] > 1 and found["std"] > 0 and not found["nonfinite"]:
-        between = output.flatten(1).float().var(0, correction=0).mean().sqrt()
-        found["spread"] = min(1.0, float(between) / found["std"])
+        found["spread"] = min(1.0, deviation_between(output) / found["std"])
     return found
+
+
+def _share_at_limits(output: Tensor, low: float, high: float) -> float:
+    """How many values are so near a limit that the slope there is below a tenth of its largest."""
+    beyond = (output.float() - (low + high) / 2).abs_().sub_((0.5 - NEAR) * (high - low))
+    return float(beyond.sign_().clamp_(min=0).mean())  # a count of booleans takes ten times as long
 
 
 def is_layer(module: nn.Module) -> bool:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch
 from dlcore.inspection import views
 from dlcore.inspection.listening import Heard, Listener, describe, is_layer
-from dlcore.inspection.tensors import norm, piece, statistics
+from dlcore.inspection.tensors import piece, statistics
 from dlcore.training.precision import Precision
 from dlcore.training.task import Phase, Task
 
@@ -160,8 +160,8 @@ def _parameter(
     return {
         "name": name,
         "shape": list(parameter.shape),
-        "weight": statistics(parameter) | {"norm": norm(parameter)},
-        "gradient": None if gradient is None else statistics(gradient) | {"norm": norm(gradient)},
+        "weight": statistics(parameter),
+        "gradient": None if gradient is None else statistics(gradient),
         "frozen": not parameter.requires_grad,
         "tensor": look.keep(key, piece(parameter, most)),
     }
@@ -178,7 +178,7 @@ def _add_weights(look: Look, model: nn.Module, updates: Mapping[str, float]) -> 
         {
             "name": name,
             "shape": list(p.shape),
-            "weight": statistics(p) | {"norm": norm(p)},
+            "weight": statistics(p),
             "update": updates.get(name),
         }
         for name, p in model.named_parameters()

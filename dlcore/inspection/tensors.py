@@ -5,6 +5,7 @@ Invariant: the tensor is left as it is, and everything returned is finite plain 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,17 @@ from torch import Tensor
 Statistics = dict[str, Any]
 
 BINS = 24
-MOST_BINNED = 1 << 16
-"""Values that a histogram looks at: more change no bar by a visible amount."""
+MOST_BINNED = 1 << 14
+"""Values that a histogram looks at: some 700 a bar, which is then off by 4 %, a third of what an eighth of a cell is."""
 
 
 def statistics(tensor: Tensor) -> Statistics:
-    """Mean, deviation, extremes, share of zeros, count of non-finite values, and a histogram.
+    """Mean, deviation, extremes, length, share of zeros, count of non-finite values, and a histogram.
 
     Everything but the count is of the finite values only; all 0 where there is none. Two waits for the device.
 
     Returns:
-        ``mean, std, min, max, zeros, nonfinite`` and ``histogram``: `BINS` counts between the extremes.
+        ``mean, std, min, max, norm, zeros, nonfinite`` and ``histogram``: `BINS` counts between the extremes.
     """
     values = tensor.detach().flatten()
     values = values.float() if values.dtype != torch.float64 else values
@@ -37,24 +38,34 @@ def statistics(tensor: Tensor) -> Statistics:
         values = finite
         facts = _facts(values) if values.numel() else []
     if not facts:
-        names = ("mean", "std", "min", "max", "zeros")
+        names = ("mean", "std", "min", "max", "norm", "zeros")
         return dict.fromkeys(names, 0.0) | {"nonfinite": nonfinite, "histogram": [0] * BINS}
-    mean, std, low, high, nonzero = facts
+    mean, off, low, high, nonzero = facts
+    count = values.numel()
     return {
         "mean": mean,
-        "std": std,
+        "std": off / math.sqrt(count),
         "min": low,
         "max": high,
-        "zeros": 1.0 - nonzero / values.numel(),
+        "norm": math.hypot(off, math.sqrt(count) * mean),  # Σx² = Σ(x - mean)² + count · mean²
+        "zeros": 1.0 - nonzero / count,
         "nonfinite": nonfinite,
         "histogram": histogram(values, low, high),
     }
 
 
 def _facts(values: Tensor) -> list[float]:
-    std, mean = torch.std_mean(values, correction=0)
+    """Mean, length of what is off the mean, extremes, count of what is not 0.
+
+    Five vectorised passes: torch's own deviation and its count of non-zeros take values one by one on a CPU, and
+    20 to 70 times as long.
+    """
+    mean = values.mean()
+    scratch = values - mean
+    off = torch.linalg.vector_norm(scratch)
     low, high = values.aminmax()
-    facts: list[float] = torch.stack([mean, std, low, high, values.count_nonzero().to(mean.dtype)]).tolist()
+    nonzero = torch.sign(values, out=scratch).abs_().sum()
+    facts: list[float] = torch.stack([mean, off, low, high, nonzero]).tolist()
     return facts
 
 
@@ -67,10 +78,10 @@ def histogram(values: Tensor, low: float, high: float) -> list[int]:
     return [int(count) for count in counts]
 
 
-def norm(tensor: Tensor) -> float:
-    """Root of the sum of squares, 0 where it is not finite."""
-    value = float(tensor.detach().float().norm())
-    return value if np.isfinite(value) else 0.0
+def deviation_between(tensor: Tensor) -> float:
+    """Root mean square of what each sample's values are off the mean of all samples, (samples, ...)."""
+    rows = tensor.detach().flatten(1).float()
+    return float(torch.linalg.vector_norm(rows - rows.mean(0))) / math.sqrt(max(1, rows.numel()))
 
 
 def piece(tensor: Tensor, most: int, rows: Tensor | None = None) -> NDArray[np.float32]:

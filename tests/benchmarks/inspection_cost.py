@@ -1,7 +1,8 @@
 """What looking inside costs: seconds of a whole training with looks as they come by default, and with none.
 
 ``python -m tests.benchmarks.inspection_cost``. One thread and processor time, which leaves a neighbour's work
-out. Both train the same epochs in turns; the first look and the last are counted, since every run has them.
+out. Both train the same epochs in turns; the first look, the last and that of the best weights are counted, since
+every run has them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ def compare(work: str, preset: str, samples: int, rounds: int, seconds: float) -
             torch.set_num_threads(1)
             began = time.thread_time()
             worker.trainer.fit()
+            best = worker.folder.best()
+            assert best is not None
+            worker.onlooker.look_at_best(worker.trainer, best)
             took = time.thread_time() - began
             looks[name].append(len(list(worker.run.inspections_path.glob("*.json"))))
             spent[name].append(worker.trainer.looks.spent / worker.trainer.seconds)

@@ -108,8 +108,8 @@ def asked_before(path: Path) -> bool:
     return "dltui run" not in header(path)
 
 
-def before(path: Path, *sets: str) -> Row:
-    """Examined as it stands."""
+def before(path: Path, runs: Path, *sets: str) -> Row:
+    """Examined as it stands; where it goes on from another run, that one is among ``runs`` already."""
     began = time.monotonic()
     preset = presets.load(path, sets, builders=True)
     found = diagnose(examining.examine(preset, gradcheck="--gradcheck" in header(path)))

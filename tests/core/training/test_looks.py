@@ -12,6 +12,7 @@ import torch
 from dlcore.inspection.looking import look_inside
 from dlcore.series import read
 from dlcore.training.checkpoints import CheckpointFolder
+from dlcore.training.looks import affordable_samples
 from dlcore.training.progress import restore
 from dlcore.training.trainer import Trainer
 from tests.core.training.small import assert_same, close_all, events, final_state, make_trainer
@@ -62,6 +63,36 @@ def test_the_best_steps_are_seen_where_looking_is_cheap(tmp_path: Path) -> None:
     seen = Seen()
     make_trainer(tmp_path, epochs=3, inspect=seen, inspection={"share": 0.9}).fit()
     assert (5, "best") in seen.looks
+
+
+@pytest.mark.parametrize("cost", [0.004, 0.03, 0.2])
+def test_all_looks_together_keep_to_their_share(tmp_path: Path, cost: float) -> None:
+    now = [0.0]
+
+    def take(trainer: Trainer, why: str) -> str:
+        now[0] += cost
+        return "x"
+
+    trainer = make_trainer(tmp_path, inspect=take, inspection={"share": 0.01})
+    trainer.clock, trainer._started = (lambda: now[0]), 0.0
+    looks = trainer.looks
+    looks.at_start(trainer)
+    for _ in range(2000):
+        now[0] += 0.05
+        looks.at_record(trainer)
+    looks.at_epoch_end(trainer, better=True, over=True)
+    best = cost  # is made when the training is over
+    assert looks.spent + best <= 0.01 * trainer.seconds
+
+
+@pytest.mark.parametrize(
+    ("examined", "passes", "count"),
+    [(0.01, 10.0, 64), (1.0, 100_000.0, 64), (1.0, 500.0, 30), (1.0, 10.0, 16)],
+)
+def test_short_trainings_of_large_networks_are_looked_at_by_fewer_samples(
+    examined: float, passes: float, count: int
+) -> None:
+    assert affordable_samples(64, examined, passes, 0.01) == count
 
 
 def test_early_stopping_ends_with_a_last_look(tmp_path: Path) -> None:
