@@ -17,7 +17,7 @@ Statistics = dict[str, Any]
 
 BINS = 24
 MOST_BINNED = 1 << 14
-"""Values that a histogram looks at: some 700 a bar, which is then off by 4 %, a third of what an eighth of a cell is."""
+"""Values that a histogram looks at: some 700 a bar, which is then off by 4 %."""
 
 
 def statistics(tensor: Tensor) -> Statistics:
