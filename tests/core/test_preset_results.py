@@ -105,6 +105,19 @@ def test_mnist_cnn_reaches_99_percent_in_an_epoch(
 
 
 @pytest.mark.slow
+def test_mnist_fast_reaches_99_percent(
+    tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claimed are 99.05 %, the mean of 30 seeds, of which one deviates by 0.055."""
+    monkeypatch.setenv("DLTUI_DATA", str(real_data))
+
+    found = results("mnist-fast", tmp_path, "test/accuracy", seeds=range(10))
+
+    assert mean(found) >= 0.990
+    assert min(found) >= 0.988
+
+
+@pytest.mark.slow
 def test_cartpole_policy_balances_the_pole(tmp_path: Path) -> None:
     """Claimed are 500 of 500 steps on average over 100 episodes."""
     assert min(results("cartpole-policy", tmp_path, "test/return")) >= 475

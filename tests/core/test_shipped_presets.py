@@ -234,6 +234,7 @@ def write_story(path: Path) -> None:
 STAND_INS: dict[str, Callable[[Path], object]] = {
     "mnist-mlp": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "mnist-cnn": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
+    "mnist-fast": lambda folder: write_idx_set(folder / "MNIST" / "raw"),
     "mnist-dcgan": write_digits_and_clothes,
     "mnist-diffusion": write_digits_and_clothes,
     "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
