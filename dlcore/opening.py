@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,15 @@ from dlcore.data.batches import Batches, fits_on
 from dlcore.data.spec import Part, TensorPart
 from dlcore.errors import UserError
 from dlcore.preset import Preset, Training
+from dlcore.training.capture.backend import CudaGraphs
+from dlcore.training.capture.choice import choose_graph
+from dlcore.training.capture.stepper import CapturedStepper
+from dlcore.training.compiling import compile_network
 from dlcore.training.ema import EMA
 from dlcore.training.precision import Precision, choose_device, choose_precision, set_up_backends
 from dlcore.training.recorder import Recorder
 from dlcore.training.rematerialise import rematerialise_blocks
+from dlcore.training.step import Stepper
 from dlcore.training.trainer import Trainer
 from dlcore.training.weight_mapping import Loaded
 
@@ -64,7 +70,7 @@ class Opened:
         if training.gradient_checkpointing:
             rematerialise_blocks(parts.model)
         if training.compile:
-            parts.model.compile()
+            compile_network(parts.model, "default" if training.compile is True else training.compile)
         if training.channels_last is True:
             parts.task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
         return self
@@ -85,28 +91,53 @@ class Opened:
             train=train,
         )
 
-    def trainer(self, recorder: Recorder, *, kind: type[Trainer] = Trainer, **stands_on: Any) -> Trainer:
+    def trainer(
+        self,
+        recorder: Recorder,
+        *,
+        kind: type[Trainer] = Trainer,
+        stepping: Callable[..., Stepper] | None = None,
+        **stands_on: Any,
+    ) -> Trainer:
         """The loop over these parts.
 
         Args:
             kind: of trainer.
+            stepping: makes the stepper; None: as `stepping` says.
             stands_on: what else the trainer is handed: saver, control, flags, looks, remember.
         """
         preset, parts = self.preset, self.parts
-        return kind(
+        stepper = (stepping or self.stepping())(
             parts.task,
+            assembly.build_optimizers(preset, parts.task, parts.rates),
+            preset.training,
+            Precision(self.precision, self.device),
+            EMA(parts.task.model, preset.training.ema) if preset.training.ema else None,
+        )
+        return kind(
+            stepper,
             self.batches(parts.data.train, train=True),
             self.batches(parts.data.val, train=False),
-            assembly.build_optimizers(preset, parts.task, parts.rates),
             assembly.build_schedule(preset),
             training=preset.training,
             checkpoint=preset.checkpoint,
-            precision=Precision(self.precision, self.device),
-            ema=EMA(parts.task.model, preset.training.ema) if preset.training.ema else None,
             recorder=recorder,
             freezing=parts.freezing,
             **stands_on,
         )
+
+    def stepping(self) -> Callable[..., Stepper]:
+        """What makes the stepper: one that replays recorded steps where that may be tried."""
+        if not self.graph()[0]:
+            return Stepper
+        watch = not self.preset.training.compile
+        return partial(CapturedStepper, backend=CudaGraphs(self.device), watch=watch)
+
+    def graph(self) -> tuple[bool, str]:
+        """Whether steps are to be recorded and replayed, and why."""
+        preset = self.preset
+        fused = preset.optimizer.name in FUSED and preset.training.fused
+        return choose_graph(preset, self.parts.data.spec, self.device, self.precision, fused=fused)
 
 
 def load_and_build(
@@ -142,7 +173,9 @@ def load_and_build(
         "optimizer": _optimizer(preset),
         "data": _whereabouts(parts, device, training),
     }
-    return Opened(preset, parts, device, precision, choices)
+    opened = Opened(preset, parts, device, precision, choices)
+    replayed, reason = opened.graph()
+    return replace(opened, choices=choices | {"graph": f"{'on' if replayed else 'off'} ({reason})"})
 
 
 def _optimizer(preset: Preset) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dlcore.choosing import choose
@@ -19,7 +20,7 @@ from dlcore.training.parallel.batch_norm import share_batch_norm
 from dlcore.training.parallel.group import Group
 from dlcore.training.parallel.loss import AveragedLoss
 from dlcore.training.parallel.recording import SharedControl, SharedRecorder, SilentRecorder, SilentWriter
-from dlcore.training.parallel.trainer import ParallelTrainer
+from dlcore.training.parallel.trainer import ParallelStepper, ParallelTrainer
 from dlcore.training.recorder import Recorder
 from dlcore.training.trainer import Trainer
 
@@ -56,6 +57,7 @@ class Together:
         said = {
             "processes": f"{self.group.size} ({self.kind}; a batch of {training.batch} is that of all together)"
         }
+        said["graph"] = "off (several processes average their gradients)"
         return replace(opened, share=self.group.own, choices={**opened.choices, **said}), chosen
 
     def trainer(
@@ -82,7 +84,7 @@ class Together:
         return opened.trainer(
             recorder,
             kind=ParallelTrainer,
-            averaged=averaged,
+            stepping=partial(ParallelStepper, averaged=averaged),
             saver=saver if group.first else SilentWriter(saver.folder),
             control=SharedControl(control, group),
             looks=Looks(take, looking),

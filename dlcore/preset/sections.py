@@ -103,7 +103,8 @@ class Training(Section):
         min_delta: least change that counts as better.
         monitor: metric that decides what is better, such as val/loss; empty for the task's own.
         monitor_mode: whether less or more of it is better; auto asks the task.
-        compile: torch.compile the model; slow to start.
+        compile: torch.compile the model, or one of torch's modes for it; slow to start.
+        graph: record a training step once and replay it; auto does so on a CUDA GPU wherever it can be done.
         gradient_checkpointing: compute activations twice and keep fewer.
         workers: processes that load data; 0 loads in the training process, auto measures how many pay.
         threads: of the processor; 0 leaves it to torch, auto measures which number is fastest.
@@ -137,7 +138,8 @@ class Training(Section):
     min_delta: NonNegative = 0.0
     monitor: str = ""
     monitor_mode: Literal["auto", "min", "max"] = "auto"
-    compile: bool = False
+    compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
+    graph: bool | Auto = "auto"
     gradient_checkpointing: bool = False
     workers: CountOrZero | Auto = 0
     threads: CountOrZero | Auto = 0

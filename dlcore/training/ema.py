@@ -37,13 +37,28 @@ class EMA:
         ]
         self._counters = [(self.average[n], live[n]) for n in live if not live[n].is_floating_point()]
 
-    @torch.no_grad()
+    @property
+    def share(self) -> float:
+        """How far the next update goes towards the weights."""
+        return 1 - min(self.decay, (2 + self.updates) / (11 + self.updates))
+
     def update(self) -> None:
         """Move the average towards the weights as they are now."""
+        self.move(self.share)
         self.updates += 1
-        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+
+    @torch.no_grad()
+    def move(self, share: float | Tensor) -> None:
+        """Go a share of the way towards the weights, without counting; a tensor, (), is read on its device."""
         for averages, values in self._averaged:
-            torch._foreach_lerp_(averages, values, weight)
+            if isinstance(share, float):
+                torch._foreach_lerp_(averages, values, share)
+            elif share.is_cpu:
+                torch._foreach_lerp_(averages, values, [share.to(each.dtype) for each in averages])
+            else:  # of which CUDA would make a kernel a tensor
+                way = torch._foreach_sub(values, averages)
+                torch._foreach_mul_(way, share)
+                torch._foreach_add_(averages, way)
         for average, value in self._counters:
             average.copy_(value)
 

@@ -179,7 +179,9 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any
         }
         for number, each in state["state"].items()
     }
-    optimizer.load_state_dict({**state, "state": kept})
+    # Where counters of steps are kept depends on these settings, too.
+    groups = [{**group, **settings} for group, settings in zip(state["param_groups"], fresh, strict=True)]
+    optimizer.load_state_dict({**state, "state": kept, "param_groups": groups})
     for group, settings in zip(optimizer.param_groups, fresh, strict=True):
         group.update(settings)
 

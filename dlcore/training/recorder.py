@@ -63,6 +63,14 @@ class Recorder:
         except KeyError:
             self._losses[name] = array("d", [kept]) if value.is_cpu else [kept]
 
+    def add_many(self, name: str, values: Tensor) -> None:
+        """Keep the scalars of many steps, (steps,)."""
+        kept = self._losses.setdefault(name, array("d") if values.is_cpu else [])
+        if isinstance(kept, array):
+            kept.extend(values.tolist())
+        else:
+            kept.append(values)
+
     def fetch(self, step: int) -> dict[str, np.ndarray]:
         """Bring the kept scalars to the host and append them, as the steps that end with ``step``.
 
@@ -152,5 +160,9 @@ class Recorder:
 
 
 def _on_host(values: list[Tensor] | array[float]) -> np.ndarray:
-    """Kept scalars as float64 (steps,): tensors are stacked on their device and come over in one copy."""
-    return np.array(values) if isinstance(values, array) else torch.stack(values).double().cpu().numpy()
+    """Kept scalars as float64 (steps,): tensors are joined on their device and come over in one copy."""
+    if isinstance(values, array):
+        return np.array(values)
+    joined = torch.cat([value.reshape(-1) for value in values])
+    numbers: np.ndarray = joined.double().cpu().numpy()
+    return numbers

@@ -23,20 +23,17 @@ from dlcore.preset import Training
 from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
 from dlcore.training.commands import obey
 from dlcore.training.divergence import diverged
-from dlcore.training.ema import EMA
 from dlcore.training.evaluation import evaluate
 from dlcore.training.freezing import Freezing
 from dlcore.training.judging import figures_of, mode_of
 from dlcore.training.looks import Looks
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
-from dlcore.training.precision import Precision
 from dlcore.training.progress import Progress, rng_state, set_rng_state, take_snapshot
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Schedule
 from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
-from dlcore.training.task import Task
 from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.vitals import Vitals
 
@@ -45,10 +42,9 @@ class Trainer:
     """Trains one task to its end; everything it stands on is handed in.
 
     Args:
-        task: owns the network and the losses.
+        stepper: changes the weights; with it come the task, its optimizers and the number format.
         train: batches of the training part.
         val: batches of the validation part.
-        optimizers: one a phase, by the phase's name.
         schedule: the learning rate's course, the same for every phase.
         training: the preset's section.
         checkpoint: the preset's section.
@@ -66,16 +62,13 @@ class Trainer:
 
     def __init__(
         self,
-        task: Task,
+        stepper: Stepper,
         train: Batches,
         val: Batches,
-        optimizers: dict[str, torch.optim.Optimizer],
         schedule: Schedule,
         *,
         training: Training,
         checkpoint: CheckpointSection,
-        precision: Precision,
-        ema: EMA | None,
         recorder: Recorder,
         saver: CheckpointWriter,
         control: ControlReader,
@@ -84,21 +77,21 @@ class Trainer:
         remember: Callable[[Training], None] = lambda _: None,
         freezing: Freezing | None = None,
     ) -> None:
-        self.task, self.train, self.val = task, train, val
-        self.optimizers, self.schedule = optimizers, schedule
+        self.stepper, self.train, self.val, self.schedule = stepper, train, val, schedule
+        self.task, self.optimizers = stepper.task, stepper.optimizers
+        self.precision, self.ema = stepper.precision, stepper.ema
         self.training, self.checkpoint = training, checkpoint
-        self.precision, self.ema, self.recorder, self.saver = precision, ema, recorder, saver
+        self.recorder, self.saver, self.looks = recorder, saver, looks
         self.control, self.flags, self.remember = control, flags, remember
         self.freezing = freezing
-        self.looks = looks
-        self.updates = UpdateWatch(task.model) if looks.wanted else None
+        self.updates = UpdateWatch(self.task.model) if looks.wanted else None
         self.vitals = Vitals(train.device)
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
         self.clock = time.perf_counter
         self.stopwatch = Stopwatch(train.device, self.clock)
-        self.stepper = self._make_stepper()
+        stepper.attach(self.stopwatch, recorder)
         self._started = self._saved_at = self._epoch_started = self.clock()
         self._seconds_before = 0.0
         self._epoch_from = 0
@@ -120,9 +113,7 @@ class Trainer:
     def _train_epoch(self) -> None:
         progress, recorder, flags, clock = self.progress, self.recorder, self.flags, self.clock
         epoch_batches, step_limit = len(self.train), self.training.max_steps
-        self.task.start_epoch(progress.epoch)
-        if self.freezing is not None:
-            self.freezing.start_epoch(progress.epoch)
+        self._start_epoch()
         self._epoch_started, self._epoch_from = clock(), progress.batch
         if self.stopwatch.running:
             self.stopwatch.start()  # anew: what came between two epochs is no waiting for data
@@ -148,16 +139,13 @@ class Trainer:
             del batches  # so the next ones take their memory while cached: 1 % of a step of the MNIST MLP
         self._end_epoch()
 
-    def _make_stepper(self) -> Stepper:
-        return Stepper(
-            self.task,
-            self.optimizers,
-            self.training,
-            self.precision,
-            self.ema,
-            self.stopwatch,
-            self.recorder.add,
-        )
+    def _start_epoch(self) -> None:
+        """What learns in this epoch, and what does not."""
+        epoch, freezing = self.progress.epoch, self.freezing
+        self.task.start_epoch(epoch)
+        if freezing is not None:
+            freezing.start_epoch(epoch)
+        self.stepper.start_epoch(frozen=freezing is not None and freezing.frozen(epoch))
 
     def _due(self) -> bool:
         """Whether to look up after this step, where several processes have to agree."""
@@ -187,6 +175,7 @@ class Trainer:
     def _record(self) -> None:
         """Fetch what the steps left on the device, judge it, and write it down."""
         progress, recorder = self.progress, self.recorder
+        self.stepper.hand_over()
         losses = recorder.fetch(progress.step)
         for name, values in losses.items():
             progress.add_losses(name, values)
@@ -212,8 +201,10 @@ class Trainer:
             samples_per_second=speed,
             lr=self.learning_rate,
         )
-        if self.stepper.skipped > progress.skipped:
-            progress.skipped = self.stepper.skipped
+        for message in self.stepper.news():
+            recorder.event("warning", kind="graph", message=message)
+        if (skipped := self.stepper.skipped) > progress.skipped:
+            progress.skipped = skipped
             message = f"{progress.skipped} steps skipped so far: their gradients were not finite."
             recorder.event("warning", kind="skipped", message=message)
 
@@ -350,7 +341,7 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """The rate of the last step, of the first group."""
-        return float(self.stepper.phases[0][2].param_groups[0]["lr"])
+        return self.stepper.learning_rate
 
     @property
     def seconds(self) -> float:

@@ -23,8 +23,11 @@ from dlcore.training.trainer import Trainer
 class ParallelStepper(Stepper):
     """One step in which gradients are averaged over processes."""
 
-    averaged: AveragedLoss
     trainer: ParallelTrainer
+
+    def __init__(self, *args: Any, averaged: AveragedLoss) -> None:
+        super().__init__(*args)
+        self.averaged = averaged
 
     def _backward(self, phase: str, batches: Sequence[Batch], keep: bool) -> Tensor | None:
         """As in one process; out of memory here cannot be helped, since the others would wait for ever."""
@@ -55,9 +58,7 @@ class ParallelStepper(Stepper):
         if self.averaged.kind == "ddp":
             return super().gradient_norm()
         if self._norm is None:
-            gradients = [
-                p.grad for _, _, _, parameters in self.phases for p in parameters if p.grad is not None
-            ]
+            gradients = [p.grad for turn in self.phases for p in turn.parameters if p.grad is not None]
             return whole(torch.nn.utils.get_total_norm(gradients)) if gradients else None
         return whole(self._norm)
 
@@ -66,16 +67,17 @@ class ParallelTrainer(Trainer):
     """Trains one task together with other processes.
 
     Args:
-        averaged: the loss, whose gradients are averaged.
+        stepper: averages gradients.
         flags: what this process was sent; what all agree on is obeyed.
     """
 
     together = True
 
-    def __init__(self, *args: Any, averaged: AveragedLoss, **kwargs: Any) -> None:
-        self.averaged, self.group = averaged, averaged.group
+    def __init__(self, stepper: ParallelStepper, *args: Any, **kwargs: Any) -> None:
+        self.averaged, self.group = stepper.averaged, stepper.averaged.group
+        stepper.trainer = self
         self.sent: Flags = kwargs["flags"]
-        super().__init__(*args, **{**kwargs, "flags": Flags()})
+        super().__init__(stepper, *args, **{**kwargs, "flags": Flags()})
         self._next_record = 0
         self._recorded = (0, self.clock())
 
@@ -94,25 +96,9 @@ class ParallelTrainer(Trainer):
         if not self.group.first:
             torch.manual_seed(derived_seed(self.training.seed, "process", self.group.rank))
 
-    def _make_stepper(self) -> Stepper:
-        stepper = ParallelStepper(
-            self.task,
-            self.optimizers,
-            self.training,
-            self.precision,
-            self.ema,
-            self.stopwatch,
-            self.recorder.add,
-        )
-        stepper.averaged, stepper.trainer = self.averaged, self
-        return stepper
-
-    def _train_epoch(self) -> None:
-        self.task.start_epoch(self.progress.epoch)
-        if self.freezing is not None:
-            self.freezing.start_epoch(self.progress.epoch)
+    def _start_epoch(self) -> None:
+        super()._start_epoch()
         self.averaged.start_epoch()
-        super()._train_epoch()
 
     def _due(self) -> bool:
         return self.progress.step + 1 >= self._next_record

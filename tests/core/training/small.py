@@ -28,6 +28,7 @@ from dlcore.training.precision import Precision
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Constant, Schedule
 from dlcore.training.signals import Flags
+from dlcore.training.step import Stepper
 from dlcore.training.task import Task
 from dlcore.training.trainer import Trainer
 
@@ -111,6 +112,8 @@ def make_trainer(
     remember: Callable[[Training], None] = lambda training: None,
     freezing: Freezing | None = None,
     make_task: Callable[[], Task] | None = None,
+    stepping: Callable[..., Stepper] = Stepper,
+    device: str = "cpu",
     **training: Any,
 ) -> Trainer:
     """A trainer over its run directory, which is opened again where it exists."""
@@ -118,21 +121,24 @@ def make_trainer(
     run = RunDir.open(runs / name) if (runs / name).exists() else RunDir.create(runs, name, "small")
     seed_everything(section.seed)
     task = make_task() if make_task else Classification(model or make_model(), SPEC)
+    task.model.to(device)
     recorder = Recorder(run, EventWriter(run.path / "events.jsonl"), seconds=section.record_seconds)
     train = train or make_part()
-    kind = {"seed": section.seed, "device": "cpu", "workers": workers}
-    trainer = Trainer(
+    kind = {"seed": section.seed, "device": device, "workers": workers}
+    stepper = stepping(
         task,
+        {phase.name: optimizer(phase.modules) for phase in task.phases},
+        section,
+        Precision(section.precision if section.precision != "auto" else "fp32", torch.device(device)),
+        EMA(task.model, section.ema) if section.ema else None,
+    )
+    trainer = Trainer(
+        stepper,
         Batches(train, section.batch_size, shuffle=True, train=True, **kind),
         Batches(val or make_part(24, seed=1), 24, shuffle=False, train=False, **kind),
-        {phase.name: optimizer(phase.modules) for phase in task.phases},
         schedule or Constant(),
         training=section,
         checkpoint=CheckpointSection(**(checkpoint or {})),
-        precision=Precision(
-            section.precision if section.precision != "auto" else "fp32", torch.device("cpu")
-        ),
-        ema=EMA(task.model, section.ema) if section.ema else None,
         recorder=recorder,
         saver=CheckpointWriter(CheckpointFolder(run.path / "checkpoints"), warn=warn or _raise, retries=0),
         control=ControlReader(run.path / "control.jsonl", start_at_end=True),

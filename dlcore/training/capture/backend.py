@@ -1,0 +1,87 @@
+"""What records a step and replays it. On a GPU that is a CUDA graph; nothing else here knows of CUDA.
+
+A recorded step reads and writes fixed places in memory. Python does not run when it is replayed: whatever it
+decided while the step was recorded stays decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import torch
+
+
+class Recorded(Protocol):
+    """A recorded step.
+
+    Attributes:
+        outputs: what the step returned when it was recorded; `replay` writes new numbers into the same tensors.
+    """
+
+    outputs: Any
+
+    def replay(self) -> None:
+        """Make the step once more, without waiting for it."""
+
+
+class Backend(Protocol):
+    """Records steps."""
+
+    def aside(self, step: Callable[[], None]) -> None:
+        """Make a step for real, where steps will be recorded: kernels are chosen and workspaces made."""
+
+    def record(self, step: Callable[[], Any]) -> Recorded:
+        """Record a step, which is not made.
+
+        Raises:
+            RuntimeError: it cannot be recorded; afterwards steps can be made as if nothing had been tried.
+        """
+
+
+class CudaGraph:
+    """One step as a CUDA graph, with the memory that it works in."""
+
+    def __init__(self, graph: torch.cuda.CUDAGraph, outputs: Any) -> None:
+        self._graph, self.outputs = graph, outputs
+        self.replay = graph.replay
+
+
+class CudaGraphs:
+    """CUDA graphs of one device.
+
+    Steps are tried on the side stream that records them: what autograd and cuBLAS remember by stream is then
+    made before a recording forbids making it. Other threads, such as the one that writes checkpoints, may go on
+    while a step is recorded, hence ``thread_local``.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+
+    def aside(self, step: Callable[[], None]) -> None:
+        """On the side stream, which waits for what was queued before, and is waited for."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        try:
+            with torch.cuda.stream(self._stream):
+                step()
+        finally:
+            current.wait_stream(self._stream)
+
+    def record(self, step: Callable[[], Any]) -> CudaGraph:
+        """Random numbers of the device's own generator go on from replay to replay as they would have anyway."""
+        generator = torch.cuda.default_generators[torch.cuda.current_device()]
+        before = generator.clone_state()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                outputs = step()
+        except BaseException:
+            # A recording that broke off leaves the generator counting for it.
+            generator.graphsafe_set_state(before)
+            with suppress(RuntimeError):
+                graph.reset()
+            raise
+        return CudaGraph(graph, outputs)

@@ -1,0 +1,262 @@
+"""Steps that are recorded once and replayed: on small networks most of a step's time is Python and launches.
+
+Recorded is all that the device does: forward, loss, backward, clipping, optimizer, average of the weights, and the
+loss put where the next record finds it. The first steps are made as usual, on the stream that records later; they
+count as steps of the training, so nothing has to be undone. A batch of another shape, several batches a step, and
+whatever cannot be recorded goes through as usual, at any time: both kinds of step change the same tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dlcore.data.spec import Batch
+from dlcore.text_safety import safe_text
+from dlcore.training.capture.backend import Backend, Recorded
+from dlcore.training.capture.static import Place, Rates, Ring
+from dlcore.training.capture.tape import Tape, taped, why_not
+from dlcore.training.ema import EMA
+from dlcore.training.recorder import Recorder
+from dlcore.training.step import DoesNotFitError, Stepper, has_fused_kernel
+from dlcore.training.stopwatch import Stopwatch
+from dlcore.training.task import Task
+
+FIRST = 1
+"""Steps before any is watched: the first one makes the optimizer's state."""
+
+WATCHED = 2
+
+MISSES = 20
+"""After so many batches in a row that do not have the recorded shape, recording is given up."""
+
+
+class Outputs(NamedTuple):
+    """What a recorded step leaves behind, in places that stay.
+
+    Attributes:
+        loss: (), of the last phase.
+        answers: what the network answered.
+        norm: (), of the gradient, where it is clipped.
+        gradients: of the parameters, in the stepper's order.
+    """
+
+    loss: Tensor
+    answers: Any
+    norm: Tensor | None
+    gradients: list[Tensor | None]
+
+
+class CapturedStepper(Stepper):
+    """Changes the weights as `Stepper` does, by replaying a recorded step wherever one fits.
+
+    Args:
+        backend: records.
+        watch: look at two steps before recording one; a network that is compiled hides its operations.
+
+    Attributes:
+        reason: why nothing is recorded any more, in words; "" while it is.
+        replayed: steps made by replaying.
+    """
+
+    def __init__(self, *args: Any, backend: Backend, watch: bool = True) -> None:
+        super().__init__(*args)
+        self._backend, self._watch = backend, watch
+        self._parameters: list[nn.Parameter] = list(self.task.model.parameters())
+        self._device = self._parameters[0].device
+        groups = [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
+        self._rates = Rates(groups, self._device)
+        self._share = torch.zeros((), device=self._device)
+        self._rings: dict[str, Ring] = {}
+        self._ringed = self._attached = False
+        self._frozen = False
+        self.reason, self._told = "", True
+        self.replayed = 0
+        self.forget()
+
+    def attach(self, stopwatch: Stopwatch, recorder: Recorder) -> None:
+        """As `Stepper.attach`; losses of replayed steps are put on a ring first."""
+        super().attach(stopwatch, recorder)
+        self._add_at_once, self._add_loss = recorder.add, self._put_loss
+
+    def forget(self) -> None:
+        """What was recorded no longer holds; steps are made as usual until it is recorded anew."""
+        self._recorded: Recorded | None = None
+        self._place: Place | None = None
+        self._tapes: list[Tape] = []
+        self._made = self._missed = 0
+
+    def start_epoch(self, *, frozen: bool) -> None:
+        """Record anew where other layers learn now."""
+        if frozen != self._frozen or type(self.task).start_epoch is not Task.start_epoch:
+            self.hand_over()
+            self.forget()
+        self._frozen = frozen
+
+    def step(self, batches: Sequence[Batch], factor: float, keep: bool = False) -> None:
+        """As `Stepper.step`."""
+        if self.reason or not self._fits(batches):
+            self._as_usual(batches, factor, keep)
+        elif self._recorded is not None or self._made_ready(batches, factor, keep):
+            self._replay(batches[0], factor, keep)
+
+    def hand_over(self) -> None:
+        """Losses that the device has collected."""
+        for curve, ring in self._rings.items():
+            if ring.count:
+                self._add_losses(curve, ring.take())
+
+    def news(self) -> list[str]:
+        """As `Stepper.news`; and why steps are not recorded, once."""
+        if self._told:
+            return super().news()
+        self._told = True
+        return [*super().news(), f"Steps are made one operation at a time, not replayed: {self.reason}."]
+
+    def _fits(self, batches: Sequence[Batch]) -> bool:
+        """Whether these batches can go through a recorded step."""
+        if len(batches) > 1 or self.pieces > 1:
+            return False
+        (batch,) = batches
+        if (
+            self._place is None or len(batch.targets) > self._place.samples
+        ):  # a training may go on at a small batch
+            self.forget()
+            self._place = Place(batch)
+        fits = self._place.takes(batch)
+        self._missed = 0 if fits else self._missed + 1
+        if self._missed > MISSES:
+            self._give_up("batches come in several shapes")
+        return fits
+
+    def _as_usual(self, batches: Sequence[Batch], factor: float, keep: bool) -> None:
+        self._made_on_the_spot(batches, factor, keep, nullcontext())
+
+    def _made_on_the_spot(
+        self, batches: Sequence[Batch], factor: float, keep: bool, watched: AbstractContextManager[Any]
+    ) -> None:
+        """A step that is not replayed; only what would be recorded of it is watched."""
+        self.hand_over()
+        self._attached = False
+        if self._stopwatch.running:
+            self._stopwatch.mark("data")
+        self._set_numbers(factor)
+        with watched:
+            self._change(batches, keep)
+        if self.ema is not None:
+            self.ema.updates += 1
+
+    def _made_ready(self, batches: Sequence[Batch], factor: float, keep: bool) -> bool:
+        """Record a step; where it is too early for that, or cannot be done, make this one as usual: False."""
+        if self._made < FIRST + (WATCHED if self._watch else 0):
+            self._backend.aside(lambda: self._try_out(batches, factor, keep))
+            self._made += 1
+            return False
+        self._record_step()
+        if self._recorded is None:
+            self._as_usual(batches, factor, keep)
+        return self._recorded is not None
+
+    def _try_out(self, batches: Sequence[Batch], factor: float, keep: bool) -> None:
+        if self._made < FIRST or not self._watch:
+            self._as_usual(batches, factor, keep)
+            return
+        tape = Tape(self._device)
+        self._ringed = True
+        try:
+            self._made_on_the_spot(batches, factor, True, taped(tape))
+        finally:
+            self._ringed = False
+        if not keep:
+            self.observed = None
+        self._count()
+        self._tapes.append(tape)
+        if len(self._tapes) == WATCHED:
+            reason = why_not(*self._tapes)
+            self._tapes = []
+            if reason:
+                self._give_up(reason)
+
+    def _record_step(self) -> None:
+        reason = ""
+        try:
+            self._recorded = self._backend.record(self._recordable)
+        except DoesNotFitError:
+            reason = "there is no memory for a second copy of what a step works in"
+        except Exception as error:  # the same step was made before: it is the recording that it cannot bear
+            reason = safe_text(f"{type(error).__name__}: {error}".splitlines()[0], limit=200)
+        if reason:
+            if self.precision.scaler is not None:
+                self.precision.scaler._per_optimizer_states.clear()  # of the step that broke off
+            self._give_up(reason)
+
+    def _give_up(self, reason: str) -> None:
+        self.reason, self._told = reason, False
+
+    def _recordable(self) -> Outputs:
+        """The step itself, on the batch in its place."""
+        assert self._place is not None
+        running, self._stopwatch.running = self._stopwatch.running, False  # it would wait for the device
+        self._ringed = True
+        try:
+            self._change([self._place.batch], True)
+        finally:
+            self._ringed, self._stopwatch.running = False, running
+        assert self.observed is not None
+        loss, answers, _ = self.observed
+        self.observed = None
+        return Outputs(loss, answers, self._norm, [parameter.grad for parameter in self._parameters])
+
+    def _replay(self, batch: Batch, factor: float, keep: bool) -> None:
+        assert self._recorded is not None and self._place is not None
+        timed = self._stopwatch.running
+        if timed:
+            self._stopwatch.mark("data")
+        if any(ring.full for ring in self._rings.values()):
+            self.hand_over()
+        self._place.fill(batch)
+        self._set_numbers(factor)
+        self._recorded.replay()
+        self.replayed += 1
+        self._count()
+        if self.ema is not None:
+            self.ema.updates += 1
+        outputs: Outputs = self._recorded.outputs
+        if not self._attached:  # a step made as usual had gradients of its own
+            self._attached = True
+            for parameter, gradient in zip(self._parameters, outputs.gradients, strict=True):
+                parameter.grad = gradient
+        self._norm = outputs.norm
+        if keep:
+            self.observed = (outputs.loss, outputs.answers, self._place.batch)
+        if timed:
+            self._stopwatch.mark("replay")
+
+    def _count(self) -> None:
+        """A step has put its losses on the rings."""
+        for ring in self._rings.values():
+            ring.count += 1
+
+    def _set_numbers(self, factor: float) -> None:
+        """What Python decides about a step, put where the step reads it."""
+        self._factor = factor
+        self._rates.set(factor)
+        if self.ema is not None:
+            self._share.fill_(self.ema.share)
+
+    def _put_loss(self, curve: str, loss: Tensor) -> None:
+        if self._ringed:
+            self._rings[curve].put(loss)
+        else:
+            self._rings.setdefault(curve, Ring(loss))
+            self._add_at_once(curve, loss)
+
+    def _average(self, ema: EMA) -> None:
+        ema.move(self._share)
+
+    def _skips_there(self, optimizer: torch.optim.Optimizer) -> bool:
+        return has_fused_kernel(optimizer)
