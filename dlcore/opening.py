@@ -22,6 +22,7 @@ from dlcore.data.batches import Batches, fits_on
 from dlcore.data.spec import Part, TensorPart
 from dlcore.errors import UserError
 from dlcore.preset import Preset, Training
+from dlcore.thread_count import use_threads_worth_it
 from dlcore.training.capture.backend import CudaGraphs
 from dlcore.training.capture.choice import choose_graph
 from dlcore.training.capture.stepper import CapturedStepper
@@ -163,10 +164,11 @@ def load_and_build(
     parts = assembly.build(preset, report, runs=runs, loaded=loaded)
     if not len(parts.data.val):
         raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")
+    alone = use_threads_worth_it(parts, training, device)
     choices = parts.choices | {
         "device": f"{device} ({device_reason})",
         "precision": f"{precision} ({precision_reason})",
-        "threads": f"{torch.get_num_threads()} ({waiting()})",
+        "threads": f"{torch.get_num_threads()} ({alone or waiting()})",
         "batch_size": f"{training.batch_size} (asked for)",
         "workers": f"{training.workers} (asked for)",
         "channels_last": f"{'on' if training.channels_last else 'off'} (asked for)",

@@ -22,8 +22,9 @@ os.environ.setdefault(
 )  # as a worker has it; spinning on a busy machine takes minutes
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _two_threads() -> None:
+    """Whatever the test before has chosen."""
     import torch
 
     torch.set_num_threads(2)

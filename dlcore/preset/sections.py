@@ -107,7 +107,7 @@ class Training(Section):
         graph: record a training step once and replay it; auto does so on a CUDA GPU wherever it can be done.
         gradient_checkpointing: compute activations twice and keep fewer.
         workers: processes that load data; 0 loads in the training process, auto measures how many pay.
-        threads: of the processor; 0 leaves it to torch, auto measures which number is fastest.
+        threads: of the processor; 0 takes one for small steps and else what torch takes, auto measures.
         parallel: what several processes share: ddp the work, fsdp the weights, too.
         deterministic: only operations that give the same result each time; slower.
         cudnn_benchmark: let cuDNN time its convolutions and take the fastest.

@@ -25,6 +25,7 @@ WIRING = {
     "inspecting",
     "onlooker",
     "opening",
+    "thread_count",
     "together",
     "torchvision_compat",
     "trained",

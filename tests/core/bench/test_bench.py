@@ -99,8 +99,8 @@ def test_what_there_was_no_time_for_says_how_much_it_wants(tmp_path: Path) -> No
     ids=lambda change: next(iter(change)),
 )
 def test_a_change_is_measured_and_undone(change: dict[str, Any], tmp_path: Path) -> None:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     bench = make_bench("digits-cnn", tmp_path)
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with bench.training(bench.opened) as trainer:
         gain = bench.beside(trainer, Change(change), 1e-3, 0.1)
     assert gain.low > 0
