@@ -140,7 +140,8 @@ def planes(logits: Tensor, targets: Tensor) -> Tensor:
     codes = targets.clamp(min=0)
     if logits.shape[1] == 1:
         return codes[:, None].to(logits.dtype)
-    return F.one_hot(codes, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    # `one_hot` would look at the numbers first.
+    return torch.zeros_like(logits).scatter_(1, codes[:, None], 1.0)
 
 
 def dice_loss(logits: Tensor, targets: Tensor, *, alone: bool) -> Tensor:

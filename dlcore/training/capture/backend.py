@@ -72,16 +72,23 @@ class CudaGraphs:
 
     def record(self, step: Callable[[], Any]) -> CudaGraph:
         """Random numbers of the device's own generator go on from replay to replay as they would have anyway."""
-        generator = torch.cuda.default_generators[torch.cuda.current_device()]
-        before = generator.clone_state()
+        current = torch.cuda.current_stream(self._device)
+        generator = torch.cuda.default_generators[current.device_index]
+        before, pool = generator.clone_state(), torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool, self._stream, capture_error_mode="thread_local"):
                 outputs = step()
         except BaseException:
-            # A recording that broke off leaves the generator counting for it.
+            self._clear_up(pool)
+            # A recording that broke off leaves its stream on, and the generator counting for it.
+            torch.cuda.set_stream(current)
             generator.graphsafe_set_state(before)
-            with suppress(RuntimeError):
-                graph.reset()
             raise
         return CudaGraph(graph, outputs)
+
+    def _clear_up(self, pool: Any) -> None:
+        """What a recording that broke off may not have got round to: memory is taken as usual again."""
+        index = self._device.index if self._device.index is not None else torch.cuda.current_device()
+        with suppress(RuntimeError, AttributeError):
+            torch._C._cuda_endAllocateToPool(index, pool)

@@ -23,6 +23,7 @@ SYNCHRONISES = "called a synchronizing CUDA operation"
 SEEDED = torch.Tag.nondeterministic_seeded
 WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
+INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 PLAIN = (bool, int, float, str, type(None))
 SAID = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 
@@ -55,7 +56,7 @@ class Tape(TorchDispatchMode):
 
     def _judge(self, func: Any, given: list[Any], made: list[Tensor]) -> None:
         tensors = [each for each in given if isinstance(each, Tensor)]
-        if any(tag in func.tags for tag in WAITS) or _masks(func, tensors):
+        if _asks(func, tensors):
             self.waits.append(str(func))
             self.troubles[f"{func} waits for its numbers"] = None
         if any(isinstance(each, torch.Generator) for each in given):
@@ -78,11 +79,11 @@ class Tape(TorchDispatchMode):
         return value.dtype, tuple(value.shape), value.device.type
 
 
-def _masks(func: Any, tensors: list[Tensor]) -> bool:
-    """Indexing by yes and no: how many there are is found out on the way."""
-    return func._overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_put_) and any(
-        each.dtype in (torch.bool, torch.uint8) for each in tensors[1:] if each.dim()
-    )
+def _asks(func: Any, tensors: list[Tensor]) -> bool:
+    """Whether the host has to know the numbers of a tensor, or how many there are."""
+    if func._overloadpacket in INDEXING:  # by yes and no: how many there are is found out on the way
+        return any(each.dtype in (torch.bool, torch.uint8) for each in tensors[1:] if each.dim())
+    return any(tag in func.tags for tag in WAITS)
 
 
 @contextmanager

@@ -1,0 +1,155 @@
+"""What only a GPU can show: recorded steps, no waiting between records, copies from pinned memory.
+
+Skipped where there is none; the CPU runs the same code behind stand-ins in the tests beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlcore.training import optimizers
+from dlcore.training.capture.backend import CudaGraphs
+from dlcore.training.capture.stepper import FIRST, WATCHED, CapturedStepper
+from dlcore.training.checkpoints import CheckpointFolder
+from dlcore.training.progress import restore
+from dlcore.training.schedules import OneCycle
+from dlcore.training.trainer import Trainer
+from tests.core.training.small import events, final_state, make_part, make_trainer
+from tests.core.training.test_captured import TwoPhases, curve, replayed
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+
+BEFORE = FIRST + WATCHED
+SETTINGS: dict[str, dict[str, Any]] = {
+    "adamw": {},
+    "not fused": {"optimizer": lambda modules: torch.optim.AdamW(modules[0].parameters(), lr=1e-3)},
+    "a schedule": {"schedule": OneCycle()},
+    "clipped": {"clip_norm": 0.1, "clip_value": 0.05},
+    "averaged": {"ema": 0.9},
+    "momentum": {"optimizer": partial(optimizers.sgd, lr=0.1, momentum=0.9, nesterov=True)},
+    "rmsprop": {"optimizer": partial(optimizers.rmsprop, momentum=0.5)},
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16"},
+    "fp16, clipped": {"precision": "fp16", "clip_norm": 0.1},
+    "skipping": {"non_finite": "skip"},
+    "a smaller last batch": {"train": make_part(43)},
+    "two phases": {"make_task": TwoPhases},
+}
+
+
+def capturing() -> Callable[..., CapturedStepper]:
+    return partial(CapturedStepper, backend=CudaGraphs(torch.device("cuda", torch.cuda.current_device())))
+
+
+def on_gpu(runs: Path, name: str, **settings: Any) -> Trainer:
+    trainer = make_trainer(runs, name=name, device="cuda", **settings)
+    trainer.fit()
+    return trainer
+
+
+def assert_close(left: dict[str, Tensor], right: dict[str, Tensor], tolerance: float) -> None:
+    torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+def test_recorded_steps_give_the_losses_of_usual_ones(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """With dropout: the generator goes on from replay to replay as from step to step."""
+    usual = on_gpu(tmp_path, "usual", **settings)
+    ours = on_gpu(tmp_path, "ours", stepping=capturing(), **settings)
+
+    assert events(ours, "warning") == []
+    tails = 3 if settings.get("train") else 0
+    assert replayed(ours) == ours.progress.step - BEFORE - tails
+    tolerance = 1e-2 if "precision" in settings else 1e-4
+    names = ["train/loss_first", "train/loss_second"] if "make_task" in settings else ["train/loss"]
+    for name in names:
+        torch.testing.assert_close(
+            torch.tensor(curve(usual, name)), torch.tensor(curve(ours, name)), rtol=tolerance, atol=tolerance
+        )
+    assert_close(final_state(usual), final_state(ours), tolerance)
+
+
+def test_random_numbers_are_drawn_anew_in_each_replay(tmp_path: Path) -> None:
+    class Noise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(6, 3)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.net(inputs) * 0 + torch.randn(len(inputs), 3, device=inputs.device)
+
+    trainer = on_gpu(tmp_path, "noise", model=Noise(), stepping=capturing(), epochs=4)
+    losses = curve(trainer)
+    assert replayed(trainer) > 10
+    assert len(set(losses)) == len(losses)
+
+
+def test_a_resumed_training_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"ema": 0.9, "schedule": OneCycle(), "stepping": capturing()}
+    whole = on_gpu(tmp_path, "whole", **settings)
+    on_gpu(tmp_path, "run", stop_after=8, **settings)
+    second = make_trainer(tmp_path, name="run", device="cuda", **settings)
+    checkpoint = CheckpointFolder(tmp_path / "run" / "checkpoints").newest()
+    assert checkpoint is not None
+    restore(second, checkpoint)
+    second.fit()
+    assert_close(final_state(whole), final_state(second), 1e-4)
+
+
+class Waits(nn.Module):
+    """Looks at a number on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.1), nn.Linear(8, 3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.net(inputs) * (2.0 if inputs.sum() > 0 else 1.0)
+
+
+@pytest.mark.parametrize("watch", [True, False])
+def test_what_cannot_be_recorded_trains_as_usual(tmp_path: Path, watch: bool) -> None:
+    """Also when only the recording itself finds out: a broken-off one leaves the generator usable."""
+    stepping = partial(capturing(), watch=watch)
+    trainer = on_gpu(tmp_path, "waits", model=Waits(), stepping=stepping)
+    assert trainer.outcome is not None and trainer.outcome.reason == "epochs"
+    assert replayed(trainer) == 0
+    assert [event["kind"] for event in events(trainer, "warning")] == ["graph"]
+
+
+@pytest.fixture
+def waiting() -> Iterator[Callable[[bool], None]]:
+    """Switches whether torch lets the host wait for the device."""
+    yield lambda allowed: torch.cuda.set_sync_debug_mode("default" if allowed else "error")
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+@pytest.mark.parametrize("graph", [False, True], ids=["usual", "recorded"])
+def test_nothing_waits_for_the_device_between_records(
+    tmp_path: Path, waiting: Callable[[bool], None], graph: bool, settings: dict[str, Any]
+) -> None:
+    """Batches and augmentation included; records may wait, and so may the first steps, which are watched."""
+    stepping = {"stepping": capturing()} if graph else {}
+    own = {**settings, **stepping, "train": make_part(160)}
+    trainer = make_trainer(tmp_path, device="cuda", record_seconds=1000.0, epochs=1, **own)
+    step, made = trainer._step, []
+
+    def watched(batches: Any, keep: bool) -> bool:
+        waiting(keep or trainer.progress.step <= BEFORE + 1)
+        done = step(batches, keep)
+        quiet = not keep and trainer.progress.step > BEFORE + 1
+        waiting(not quiet)  # the next batch is part of it
+        made.append(quiet)
+        return done
+
+    trainer._step = watched  # type: ignore[method-assign]
+    assert trainer.fit().reason == "epochs"
+    assert made.count(True) >= 12
