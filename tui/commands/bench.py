@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -17,6 +17,7 @@ from dlcore.cores import share_cores
 from dlcore.text_safety import safe_text
 from tui import words
 from tui.commands.common import print_json, terminal_width, wants_colour
+from tui.commands.status import status
 
 PARTS = {
     "data": "a batch is there",
@@ -38,7 +39,10 @@ def bench(source: str, sets: Sequence[str], seconds: float, *, as_json: bool) ->
     share_cores()
     from dlcore.bench.bench import bench as measure
 
-    with contextlib.redirect_stdout(sys.stderr), _status() as report:  # the user's own code may print
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        status("opening the preset") as report,
+    ):  # the user's own code may print
         facts = measure(presets.load(source, sets, builders=True), seconds, report)
     if as_json:
         print_json(facts)
@@ -168,14 +172,3 @@ def _flops(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {letter}"
     return f"{number:.3g} "
-
-
-@contextlib.contextmanager
-def _status() -> Iterator[Callable[[str], None]]:
-    """A line on a terminal that says what goes on, and is gone afterwards."""
-    if not sys.stderr.isatty():
-        yield lambda line: None
-        return
-    console = Console(file=sys.stderr)
-    with console.status("opening the preset") as status:
-        yield lambda line: status.update(safe_text(line))

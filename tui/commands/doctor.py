@@ -16,7 +16,9 @@ from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
+from tui.commands import own_code
 from tui.commands.common import paint, print_json, runs_in, terminal_width
+from tui.commands.status import status
 
 SICK = 1
 SIGNS = {"error": ("✗", "red"), "hint": ("▲", "yellow")}
@@ -31,7 +33,8 @@ def doctor(
         0, or 1 when there is a finding of severity error.
 
     Raises:
-        UserError: there is neither such a run nor such a preset, or the preset is wrong.
+        UserError: there is neither such a run nor such a preset, there is nothing of the run yet, or the preset is
+            wrong or does not get a batch through its network.
     """
     run = None if sets or gradcheck else _run(subject, runs)
     if run is not None:
@@ -40,6 +43,8 @@ def doctor(
         name = source = subject or ""
         record = _examined(source, sets, gradcheck=gradcheck)
     findings = diagnose(record)
+    if run is not None and not findings:
+        _require_something(run, record)
     if as_json:
         print_json(
             {"subject": name, "run": run is not None, "findings": [each.to_dict() for each in findings]}
@@ -68,9 +73,50 @@ def _examined(source: str, sets: Sequence[str], *, gradcheck: bool) -> Record:
     if not source:
         raise UserError("say which preset: dltui doctor PRESET")
     presets.load(source, sets, builders=False)  # what is wrong in the text is said before torch is loaded
-    from dlcore import examining
+    with own_code.stdout_aside(), status("reading the preset") as report:
+        from dlcore import examining
 
-    return examining.examine(presets.load(source, sets, builders=True), gradcheck=gradcheck)
+        preset = presets.load(source, sets, builders=True)
+        try:
+            return examining.examine(preset, gradcheck=gradcheck, report=report)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = _reason(preset, error)
+            if not reason:
+                raise
+            raise UserError(f"{source}: {reason}") from error
+
+
+def _reason(preset: presets.Preset, error: BaseException) -> str:
+    """Why a preset could not be tried out, in a sentence; "" where the fault is not the user's."""
+    from dlcore import checking
+    from dlcore.user_code import one_line
+
+    line = own_code.line_of(error)
+    try:
+        failure = checking.check(preset)["failure"]
+    except (Exception, SystemExit):  # the same one, which says less about it
+        failure = None
+    if failure is not None and failure["kind"] != "error":
+        where = f"{failure['path'] or 'the network'} ({failure['type']})" + (f", {line}" if line else "")
+        return f"a batch does not get through {where}: {failure['message']}"
+    return f"{line}: {one_line(error)}" if line else ""
+
+
+def _require_something(run: RunDir, record: Record) -> None:
+    """Says so where a run has recorded nothing that could be judged."""
+    if any(name.startswith("train/") for name in record.curves):
+        return
+    summary = run.summary()
+    if not record.preset and not record.events:
+        raise UserError(
+            f"{run.name}: nothing of this run can be read: its preset and its events are missing or damaged"
+        )
+    if summary.status in ("failed", "died"):
+        reason = f": {summary.error}" if summary.error else ""
+        raise UserError(f"{run.name}: it {summary.status} before its first step was recorded{reason}")
+    raise UserError(f"{run.name}: nothing is recorded yet; ask again when it has trained for some seconds")
 
 
 def page(name: str, findings: Sequence[Finding], command: str, width: int) -> list[str]:

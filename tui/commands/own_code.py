@@ -20,7 +20,7 @@ def running() -> Iterator[None]:
     Raises:
         OwnCodeError: the user's own code raised, or wanted to end the process; its own lines are in it.
     """
-    with _stdout_aside():
+    with stdout_aside():
         try:
             yield
         except UserError:
@@ -32,6 +32,12 @@ def running() -> Iterator[None]:
             raise OwnCodeError(shortened(lines)) from error
 
 
+def line_of(error: BaseException) -> str:
+    """The line of the user's own file that raised, such as ``line 8 of net.py, in forward``; "" where none did."""
+    own = [each for each in _frames_of_users(error) if not is_library(each.filename)]
+    return f"line {own[-1].lineno} of {os.path.basename(own[-1].filename)}, in {own[-1].name}" if own else ""  # noqa: PTH119
+
+
 def _frames_of_users(error: BaseException) -> list[traceback.FrameSummary]:
     """Behind the frame of `running` itself and of the verb that it was entered from."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH120, PTH100
@@ -39,7 +45,8 @@ def _frames_of_users(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 @contextlib.contextmanager
-def _stdout_aside() -> Iterator[None]:
+def stdout_aside() -> Iterator[None]:
+    """Inside, what is printed goes to stderr, from whatever depth."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

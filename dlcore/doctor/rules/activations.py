@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from dlcore.doctor.findings import Finding
-from dlcore.doctor.record import Record, figure
+from dlcore.doctor.record import Record, Table, figure
 from dlcore.doctor.registry import rule
 from dlcore.doctor.rules import advice
 
@@ -14,12 +15,13 @@ SOME_DEAD = 0.7
 ENOUGH = 64  # samples
 RARE = 0.05  # share of samples that a unit may be for
 SATURATED = 0.8
+MANY_UNITS = 1_000_000  # where a look does not say how many
 
 
-def _worst(record: Record, name: str) -> tuple[str, float]:
+def _worst(record: Record, name: str) -> tuple[Table, float]:
     """The layer with the largest share, and the share."""
-    rows = [(str(row.get("path", "")), figure(row, "activation", name) or 0.0) for row in record.rows()]
-    return max(rows, key=lambda row: row[1], default=("", 0.0))
+    rows = [(row, figure(row, "activation", name) or 0.0) for row in record.rows()]
+    return max(rows, key=lambda row: row[1], default=({}, 0.0))
 
 
 @rule("dead ReLUs", rank=2)
@@ -29,15 +31,18 @@ def dead_relus(record: Record) -> Iterator[Finding]:
     With a share p of samples that wake a unit, it sleeps through 64 of them with (1 - p)⁶⁴: a unit that serves one
     sample in twenty is met 96 times in 100. So a layer where seven in ten are silent has lost most of them, and from
     nine in ten on the rest is a bottleneck. Fewer samples meet fewer units, and the thresholds rise with what is
-    asleep by chance. A dead unit has no gradient and never comes back (Maas et al. 2013).
+    asleep by chance; so do they by two standard errors of a share of so few units, √(p (1 - p) / units), for a narrow
+    layer has a few units more or less asleep by chance as well. A dead unit has no gradient and never comes back (Maas
+    et al. 2013).
     """
-    layer, share = _worst(record, "dead")
-    samples = int(figure(record.last_look, "batch") or ENOUGH)
-    if share < _threshold(SOME_DEAD, samples):
+    row, share = _worst(record, "dead")
+    layer, samples = str(row.get("path", "")), int(figure(record.last_look, "batch") or ENOUGH)
+    sure = share - 2 * math.sqrt(share * (1 - share) / _units(row)) if share else 0.0
+    if sure < _threshold(SOME_DEAD, samples):
         return
     yield Finding(
         rule="dead ReLUs",
-        severity="error" if share >= _threshold(MANY_DEAD, samples) else "hint",
+        severity="error" if sure >= _threshold(MANY_DEAD, samples) else "hint",
         what=f"{share:.0%} of the units of {layer} are dead.",
         evidence=f"{share:.1%} of its units are 0 for all {samples} samples looked at",
         why="A ReLU that is 0 for every sample has no gradient, so it never learns anything again. "
@@ -50,6 +55,12 @@ def dead_relus(record: Record) -> Iterator[Finding]:
         layer=layer,
         step=record.last_look.get("step"),
     )
+
+
+def _units(row: Table) -> int:
+    """How many units a layer's share is of: the channels of images, else the last axis."""
+    shape = [size for size in row.get("shape") or () if isinstance(size, int)]
+    return max(1, shape[1] if len(shape) > 3 else shape[-1]) if shape else MANY_UNITS
 
 
 def _threshold(enough: float, samples: int) -> float:
@@ -69,7 +80,8 @@ def saturated(record: Record) -> Iterator[Finding]:
     With four in five values there, the layer passes less than 0.2 + 0.8 · 0.1 = 28 % of the gradient; two such layers
     pass 8 % (Glorot and Bengio 2010, section 3.1, watch it happen).
     """
-    layer, share = _worst(record, "saturated")
+    row, share = _worst(record, "saturated")
+    layer = str(row.get("path", ""))
     last = [str(row.get("path", "")) for row in record.rows()][-1:]
     if share < SATURATED or [layer] == last:
         return

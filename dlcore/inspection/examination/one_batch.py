@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,11 @@ from dlcore.data.spec import Batch
 from dlcore.training.task import Task
 
 STEPS = 200
-LEAST_SECONDS, MOST_SECONDS = 10.0, 25.0
-"""Of this thread's processor and of the clock, after whichever a try is cut short: other work may be on the machine."""
+WORK_SECONDS, WAIT_SECONDS = 10.0, 25.0
+"""Of this thread's processor and of the clock, after whichever all tries together are cut short: other work may be on
+the machine."""
+FEWEST_STEPS = 20
+"""In which hardly any network learns a batch: where there is no time for them, none is spent on trying."""
 GOAL = 0.3
 """Share of the first loss that has to be reached; label smoothing and noise leave a floor above 0."""
 
@@ -21,23 +25,39 @@ OWN_RATES = (1e-2, 1e-3)
 """Of Adam, tried where the preset's own optimizer does not get there."""
 
 Make = Callable[[Task], torch.optim.Optimizer]
+Report = Callable[[str], None]
 
 
-def one_batch(task: Task, batch: Batch, own: Make) -> dict[str, Any]:
+class Time:
+    """How long the tries have been at it."""
+
+    def __init__(self) -> None:
+        self.began, self.worked = time.perf_counter(), time.thread_time()
+
+    @property
+    def spent(self) -> float:
+        """Share of what there is, of the processor's or the clock's, whichever is further; 1 when it is over."""
+        worked, waited = time.thread_time() - self.worked, time.perf_counter() - self.began
+        return max(worked / WORK_SECONDS, waited / WAIT_SECONDS)
+
+
+def one_batch(task: Task, batch: Batch, own: Make, report: Report = lambda line: None) -> dict[str, Any]:
     """Trains the network on a few samples for at most `STEPS` steps, and puts its weights back.
 
     Args:
         own: makes the preset's optimizer.
+        report: is told what goes on, a line at a time.
 
     Returns:
         ``start`` and ``end`` of the loss, ``steps``, ``learnt``; ``cut`` where there was no time for all the steps,
         which tells nothing; where only another optimizer did it, its ``rescued_by``.
     """
-    first = _try(task, batch, own)
+    clock = Time()
+    first = _try(task, batch, own, clock, report)
     if first["learnt"] or first["cut"]:
         return first
     for rate in OWN_RATES:
-        again = _try(task, batch, lambda task, rate=rate: torch.optim.Adam(task.model.parameters(), lr=rate))  # type: ignore[misc]
+        again = _try(task, batch, partial(_adam, rate=rate), clock, report)
         if again["cut"]:
             return first | {"cut": True}
         if again["learnt"]:
@@ -45,11 +65,15 @@ def one_batch(task: Task, batch: Batch, own: Make) -> dict[str, Any]:
     return first
 
 
-def _try(task: Task, batch: Batch, make: Make) -> dict[str, Any]:
+def _adam(task: Task, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(task.model.parameters(), lr=rate)
+
+
+def _try(task: Task, batch: Batch, make: Make, clock: Time, report: Report) -> dict[str, Any]:
     before = {name: value.detach().clone() for name, value in task.model.state_dict().items()}
     optimizer = make(task)
     start = end = float("nan")
-    began, worked, steps, cut = time.perf_counter(), time.thread_time(), 0, False
+    steps, cut, warm = 0, False, 0.0
     for step in range(STEPS):
         torch.manual_seed(0)  # what is drawn in the loss, such as hidden tokens, is the same each time
         loss, _ = task.loss(batch, task.phases[0].name)
@@ -58,9 +82,15 @@ def _try(task: Task, batch: Batch, make: Make) -> dict[str, Any]:
         end, steps = value, step
         if not loss.requires_grad or value != value or value <= GOAL * start * 0.5:
             break
-        cut = time.thread_time() - worked > LEAST_SECONDS or time.perf_counter() - began > MOST_SECONDS
+        spent = clock.spent
+        warm = spent if step == 1 else warm  # the first step takes longer than the others
+        cut = spent > 1.0 or (step == 3 and warm + (spent - warm) / 2 * FEWEST_STEPS > 1.0)
         if cut:
             break
+        if step % 5 == 0:
+            report(
+                f"learning {len(batch.index)} samples by heart: step {step} of at most {STEPS}, loss {value:.3g}"
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

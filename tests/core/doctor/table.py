@@ -108,8 +108,8 @@ def asked_before(path: Path) -> bool:
     return "dltui run" not in header(path)
 
 
-def before(path: Path, runs: Path, *sets: str) -> Row:
-    """Examined as it stands; where it goes on from another run, that one is among ``runs`` already."""
+def before(path: Path, *sets: str) -> Row:
+    """Examined as it stands."""
     began = time.monotonic()
     preset = presets.load(path, sets, builders=True)
     found = diagnose(examining.examine(preset, gradcheck="--gradcheck" in header(path)))
@@ -160,14 +160,15 @@ def main(names: list[str]) -> None:
                 print(f"- {name}: needs the folder of real data sets", flush=True)
                 continue
             own = overrides(path, data, scratch) if data is not None else []
-            looks = (
-                (before if asked_before(path) else after,) if path in presets.pitfalls() else (before, after)
-            )
-            for look in looks:
+            faulty, early = path in presets.pitfalls() or path in LESSONS, asked_before(path)
+            looks = {"before": not faulty or early, "after": not faulty or not early}
+            for when in (each for each, wanted in looks.items() if wanted):
                 try:
-                    rows.append(look(path, runs, *own, *sets))
+                    rows.append(
+                        before(path, *own, *sets) if when == "before" else after(path, runs, *own, *sets)
+                    )
                 except Exception as error:  # one preset that cannot be built hides no other
-                    print(f"✗ {name} {look.__name__}: {type(error).__name__}: {error}", flush=True)
+                    print(f"✗ {name} {when}: {type(error).__name__}: {error}", flush=True)
                 else:
                     print(rows[-1], flush=True)
     print("\n".join(["", *summary(rows)]))

@@ -315,6 +315,13 @@ def test_few_samples_need_more_silent_units_to_say_as_much() -> None:
     assert found("dead ReLUs", last_look=layers(0.1, 0.1, dead=0.95) | {"batch": 32}) is not None
 
 
+def test_a_narrow_layer_needs_more_silent_units_to_say_as_much() -> None:
+    look = layers(0.1, dead=0.78)
+    narrow, wide = ({**look, "layers": [{**look["layers"][0], "shape": [64, units]}]} for units in (32, 1024))
+    assert found("dead ReLUs", last_look=narrow) is None
+    assert found("dead ReLUs", last_look=wide) is not None
+
+
 def test_a_try_that_had_no_time_tells_nothing() -> None:
     tried = {"start": 2.3, "end": 2.0, "steps": 3, "learnt": False, "samples": 16}
     assert found("cannot learn one batch", examination={"one_batch": tried}) is not None
