@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlcore.data.spec import Data, DataContext, DataSpec
+from dlcore.data.batches import some_inputs
+from dlcore.data.spec import Data, DataContext, DataSpec, Part
 from dlcore.errors import NotFoundError, UserError
 from dlcore.model_options import StartingPoint
 from dlcore.preset import Named, Preset
@@ -31,6 +32,9 @@ from dlcore.training.weight_sources import read_weights
 
 FUSED = ("adam", "adamw", "sgd")
 """Optimizers with one kernel for all tensors, instead of several a tensor."""
+
+SHOWN = 5_000
+"""Training inputs that a network may see before it is trained."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,17 @@ def build(
     *,
     runs: Path | None = None,
     loaded: Loaded | None = None,
+    resuming: bool = False,
 ) -> Parts:
     """Load the data and build the network and its task, on the CPU, from the preset's seed.
+
+    A network that has a method ``initialise_from(inputs)`` is shown some training inputs once, (samples, ...) as it
+    will get them, before weights from elsewhere are loaded into it.
 
     Args:
         runs: where ``model.weights = "run:NAME"`` looks for runs; None: in the usual folder.
         loaded: what was loaded when this run began: a checkpoint holds it now, it is not read again.
+        resuming: a checkpoint holds what the network made of the inputs that it was shown.
 
     Raises:
         UserError: the data cannot be had, or the parts do not fit together.
@@ -76,6 +85,8 @@ def build(
     require_fit(MODELS.entry(preset.model.name, preset.base), data.spec)
     seed_everything(preset.training.seed)  # the first weights must not depend on how the data was loaded
     model = _model(preset, data.spec)
+    if not resuming:
+        _show_inputs(model, data.train, preset.training.seed)
     start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
     choices = {"task": f"{task_name} ({reason})"}
     if start.weights and loaded is None:
@@ -93,6 +104,13 @@ def build(
         freezing.start_epoch(0)
     task = _build(TASKS, Named(name=task_name, options=preset.task.options), preset, model, data.spec)
     return Parts(data, model, task, choices, loaded, freezing, rates_of(model, start.rates or {}, names))
+
+
+def _show_inputs(model: nn.Module, part: Part, seed: int) -> None:
+    initialise = getattr(model, "initialise_from", None)
+    if callable(initialise):
+        with torch.no_grad():
+            initialise(some_inputs(part, SHOWN, seed))
 
 
 def rebuild(preset: Preset, spec: DataSpec) -> Task:

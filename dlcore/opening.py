@@ -147,12 +147,13 @@ def load_and_build(
     *,
     runs: Path | None = None,
     loaded: Loaded | None = None,
+    resuming: bool = False,
 ) -> Opened:
     """Choose a device, load the data and build the network, which is on the CPU as it was drawn.
 
     Args:
         report: shows a line of progress.
-        runs, loaded: see `assembly.build`.
+        runs, loaded, resuming: see `assembly.build`.
 
     Raises:
         UserError: what to mend.
@@ -161,7 +162,7 @@ def load_and_build(
     device, device_reason = choose_device(training.device)
     precision, precision_reason = choose_precision(training.precision, device)
     set_up_backends(training, device)
-    parts = assembly.build(preset, report, runs=runs, loaded=loaded)
+    parts = assembly.build(preset, report, runs=runs, loaded=loaded, resuming=resuming)
     if not len(parts.data.val):
         raise UserError("data.val leaves no samples to choose the best weights by; try data.val = 0.1.")
     alone = use_threads_worth_it(parts, training, device)

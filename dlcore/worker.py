@@ -99,10 +99,12 @@ class Worker:
     def _open(self) -> tuple[Opened, dict[str, Any]]:
         """The preset's parts where they train, and what was measured on the way."""
         turn = self.together.group.one_after_first() if self.together else nullcontext()
+        self.checkpoint = self.folder.newest(self._warn if self.writes else lambda _: None)
         with turn:
             built = load_and_build(
-                self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before()
-            )
+                self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before(),
+                resuming=self.checkpoint is not None,
+            )  # fmt: skip
         choosing = self.together.choose if self.together else choose
         opened, chosen = choosing(built, self._chosen_before())
         return opened.furnish(), chosen
@@ -119,7 +121,7 @@ class Worker:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
-        checkpoint = self.folder.newest(self._warn) if self.writes else None
+        checkpoint = self.checkpoint if self.writes else None
         if self.together is not None:
             checkpoint = self.together.checkpoint(checkpoint, self.folder)
         if checkpoint is None:

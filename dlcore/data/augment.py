@@ -6,13 +6,14 @@ are moved by one gather a batch, whatever was drawn: no per-sample Python.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-AugmentName = Literal["none", "shift", "flip", "flip-crop", "resized-crop"]
+AugmentName = Literal["none", "shift", "flip", "flip-crop", "alternating-flip-crop", "resized-crop"]
 
 
 class Move:
@@ -54,6 +55,24 @@ class Move:
         return source.clamp_(0, size - 1)
 
 
+class AlternatingMove(Move):
+    """Shift anew each epoch; mirror half of the pictures in even epochs and the other half in odd ones.
+
+    So two epochs in a row show every picture from both sides (Jordan 2024, arXiv:2404.00498), where chance would show
+    half of the pictures from the same side again.
+    """
+
+    def __init__(self, pixels: int, *, edge: Literal["repeat", "mirror"]) -> None:
+        super().__init__(pixels, flip=True, edge=edge)
+
+    def draw_in(
+        self, epoch: int, count: int, generator_of: Callable[[int], torch.Generator]
+    ) -> dict[str, Tensor]:
+        """Shifts of this epoch, and flips of the first one, turned round in odd epochs."""
+        first = self.draw(count, generator_of(0))["flip"]
+        return {**self.draw(count, generator_of(epoch)), "flip": first ^ bool(epoch % 2)}
+
+
 class ResizedCrop:
     """A random part of the picture, enlarged to its full size (bilinear), and mirrored half of the time.
 
@@ -88,7 +107,7 @@ class ResizedCrop:
 
 
 def augmentation(name: AugmentName, image_size: int) -> Move | ResizedCrop | None:
-    """The augmentation of a name; shifts are 1/8 of the image size for crops and 1/14 for plain shifts."""
+    """The augmentation of a name; shifts are 1/8 of the image for crops, 1/16 if the flip alternates, 1/14 plain."""
     match name:
         case "none":
             return None
@@ -98,5 +117,7 @@ def augmentation(name: AugmentName, image_size: int) -> Move | ResizedCrop | Non
             return Move(0, flip=True, edge="repeat")
         case "flip-crop":
             return Move(max(1, image_size // 8), flip=True, edge="mirror")
+        case "alternating-flip-crop":
+            return AlternatingMove(max(1, image_size // 16), edge="mirror")
         case "resized-crop":
             return ResizedCrop()

@@ -34,6 +34,20 @@ class Augmentation(Protocol):
 
 
 @runtime_checkable
+class EpochAugmentation(Augmentation, Protocol):
+    """One whose epochs hang together, such as a flip that alternates."""
+
+    def draw_in(
+        self, epoch: int, count: int, generator_of: Callable[[int], torch.Generator]
+    ) -> dict[str, Tensor]:
+        """What `draw` gives, for an epoch.
+
+        Args:
+            generator_of: the generator of an epoch, at its start; the same for the same epoch.
+        """
+
+
+@runtime_checkable
 class TargetAugmentation(Augmentation, Protocol):
     """One that changes targets as well: a mask has to move with its picture."""
 
@@ -136,8 +150,14 @@ class Batches:
     def _draw(self, epoch: int) -> dict[str, Tensor]:
         if self._augment is None:
             return {}
-        drawn = self._augment.draw(self._count, torch_generator(self._seed, epoch, "augment"))
+        if isinstance(self._augment, EpochAugmentation):
+            drawn = self._augment.draw_in(epoch, self._count, self._draws)
+        else:
+            drawn = self._augment.draw(self._count, self._draws(epoch))
         return {key: value.to(self.device) for key, value in drawn.items()}
+
+    def _draws(self, epoch: int) -> torch.Generator:
+        return torch_generator(self._seed, epoch, "augment")
 
     def _finished(self, stored: Iterator[Batch], params: dict[str, Tensor]) -> Iterator[Batch]:
         for inputs, targets, index in stored:
@@ -214,3 +234,13 @@ def place(
 def fits_on(device: torch.device, inputs: Tensor) -> bool:
     """Whether inputs leave half of a device's free memory to the training."""
     return inputs.nbytes <= free_memory(device) // 2
+
+
+def some_inputs(part: Part, count: int, seed: int) -> Tensor:
+    """Inputs (samples, ...) of at most ``count`` samples of a part as a model gets them, picked at random."""
+    rows = torch.randperm(len(part), generator=torch_generator(seed, "some"))[:count]
+    if isinstance(part, TensorPart):
+        inputs = part.inputs.index_select(0, rows.to(part.inputs.device))
+    else:
+        inputs = torch.stack([torch.as_tensor(part.dataset[(0, row)][0]) for row in rows.tolist()])
+    return inputs if part.prepare is None else part.prepare(inputs)

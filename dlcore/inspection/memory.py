@@ -86,7 +86,7 @@ def numbers_kept(optimizer: str, options: Mapping[str, Any]) -> tuple[int, int]:
     """How many numbers an optimizer keeps for each weight of a matrix or filter, and of a vector.
 
     SGD keeps its velocity if it has momentum; RMSprop a mean square, and a velocity; Adam two means; Muon the
-    velocity of matrices and Adam's means for vectors (for embeddings and the head too, not counted here).
+    velocity of matrices and Adam's means, or the velocity, of vectors (of embeddings and the head too, not counted).
     """
     momentum = 1 if options.get("momentum") else 0
     match optimizer:
@@ -95,7 +95,7 @@ def numbers_kept(optimizer: str, options: Mapping[str, Any]) -> tuple[int, int]:
         case "rmsprop":
             return 1 + momentum, 1 + momentum
         case "muon":
-            return 1, 2
+            return 1, 1 if options.get("rest") == "sgd" else 2
         case _:
             return 2, 2
 

@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcore.data.spec import Batch, DataSpec
+from dlcore.errors import UserError
 from dlcore.fields import Count, Fraction
 from dlcore.registry import TASKS
 from dlcore.tasks.classification_report import ClassificationReport
 from dlcore.tasks.fitting import require_shape
 from dlcore.tasks.probabilities import class_probabilities, predicted_classes
+from dlcore.tasks.views import OverViews, Views, over_views
 from dlcore.training.report import Report
 from dlcore.training.task import Metrics, Task
 
@@ -29,6 +31,8 @@ class Classification(Task):
         label_smoothing: share of the target spread over all classes (Szegedy et al. 2016).
         class_weights: ``balanced`` weighs each class by the inverse of its share in the training part.
         top_k: also count a prediction as right when the label is among the k likeliest; 1: leave it out.
+        test_time: outside the training ask about several views of a picture and take the mean; flip: mirrored, two
+            passes; flip-shift: also shifted by a pixel, six passes.
     """
 
     monitor = "val/accuracy"
@@ -42,8 +46,12 @@ class Classification(Task):
         label_smoothing: Fraction = 0.0,
         class_weights: Literal["none", "balanced"] = "none",
         top_k: Count = 1,
+        test_time: Views = "none",
     ) -> None:
         super().__init__(model, spec)
+        if test_time != "none" and spec.input != "image":
+            raise UserError(f"task.test_time = '{test_time}' is for images, but the data has '{spec.input}'")
+        self.test_time = test_time
         self.label_smoothing, self.top_k = label_smoothing, top_k
         self.binary = spec.target == "binary"
         self.weights: Tensor | None = None
@@ -53,7 +61,7 @@ class Classification(Task):
 
     def loss(self, batch: Batch, phase: str) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy, (), and logits, (batch, classes) or (batch, 1) for yes or no."""
-        logits = self.model(batch.inputs)
+        logits = self.logits(batch.inputs)
         require_shape(logits, (len(batch.targets), self.spec.num_outputs), self.model, MEANING[self.binary])
         if self.weights is not None and self.weights.device != logits.device:
             self.weights = self.weights.to(logits.device)
@@ -62,6 +70,19 @@ class Classification(Task):
         smoothing = self.label_smoothing if self.model.training else 0.0
         loss = F.cross_entropy(logits, batch.targets, weight=self.weights, label_smoothing=smoothing)
         return loss, logits
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """The network's answers, (batch, classes) or (batch, 1); outside the training the mean over all views."""
+        if self.test_time == "none" or self.model.training:
+            logits: Tensor = self.model(inputs)
+            return logits
+        return over_views(self.model, inputs, self.test_time)
+
+    def exported(self, inputs: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The network; with the views that it was measured with, where there are several."""
+        if self.test_time == "none":
+            return super().exported(inputs)
+        return OverViews(self.model, self.test_time), (inputs,)
 
     def _binary_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         goal = targets.to(logits.dtype)
@@ -76,7 +97,7 @@ class Classification(Task):
 
     def answers(self, inputs: Tensor) -> list[dict[str, Any]]:
         """The likeliest class and the probability of each."""
-        names, logits = self.names, self.model(inputs).float()
+        names, logits = self.names, self.logits(inputs).float()
         rows = zip(predicted_classes(logits).tolist(), class_probabilities(logits).tolist(), strict=True)
         return [
             {

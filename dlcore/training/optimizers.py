@@ -7,14 +7,14 @@ and shrinking them regularises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from dlcore.fields import Count, Fraction, NonNegative, Positive
+from dlcore.fields import Count, Fraction, NonNegative, Number, Positive
 from dlcore.registry import OPTIMIZERS
-from dlcore.training.muon import Muon
+from dlcore.training.muon import QUINTIC, Muon, adam_group, muon_group, sgd_group
 
 Optimizer = torch.optim.Optimizer
 
@@ -145,19 +145,33 @@ def muon(
     lr: Positive = 0.02,
     momentum: Fraction = 0.95,
     iterations: Count = 5,
+    coefficients: tuple[Number, Number, Number] = QUINTIC,
     weight_decay: NonNegative = 0.0,
+    fixed_norm: bool = False,
+    rest: Literal["adam", "sgd"] = "adam",
     adam_lr: Positive = 1e-3,
     adam_betas: tuple[Fraction, Fraction] = (0.9, 0.95),
+    sgd_lr: Positive = 0.1,
+    sgd_head_lr: NonNegative = 0.0,
+    sgd_momentum: Fraction = 0.9,
+    sgd_decay: Fraction = 0.0,
 ) -> Optimizer:
-    """Muon on hidden matrices and filters, AdamW on embeddings, biases and the output layer (Jordan et al. 2024).
+    """Muon on hidden matrices and filters, Adam or SGD on embeddings, biases and the head (Jordan et al. 2024).
 
     Args:
         lr: learning rate of the orthogonalised steps.
         momentum: Nesterov momentum before orthogonalising.
         iterations: Newton-Schulz iterations.
+        coefficients: of the iteration's polynomial a x + b x³ + c x⁵.
         weight_decay: decoupled decay of the matrices.
-        adam_lr: learning rate of everything that is not a hidden matrix.
-        adam_betas: Adam's memories for those.
+        fixed_norm: bring every matrix to the norm of an orthogonal one before each step, in place of decay.
+        rest: rule for everything that is not a hidden matrix; the two sets of options below are one for each.
+        adam_lr: learning rate of the rest.
+        adam_betas: Adam's memories.
+        sgd_lr: learning rate of the rest.
+        sgd_head_lr: of the output layer; 0 for the same.
+        sgd_momentum: Nesterov momentum of the rest.
+        sgd_decay: share of the rest that a step at the full rate removes.
     """
     apart = {
         id(p)
@@ -167,17 +181,26 @@ def muon(
         for p in layer.parameters()
     }
     # The output layer is the last matrix a module declares: its rows are classes, not directions.
-    apart |= {id(matrices[-1]) for m in modules if (matrices := [p for p in m.parameters() if p.ndim >= 2])}
+    heads = {id(found[-1]) for m in modules if (found := [p for p in m.parameters() if p.ndim >= 2])}
     parameters = list(_parameters(modules))
-    hidden = [p for p in parameters if p.ndim >= 2 and id(p) not in apart]
-    rest = [p for p in parameters if p.ndim < 2 or id(p) in apart]
+    hidden = [p for p in parameters if p.ndim >= 2 and id(p) not in apart | heads]
+    others = [p for p in parameters if p.ndim < 2 or id(p) in apart | heads]
+    matrices = muon_group(
+        hidden, lr=lr, momentum=momentum, iterations=iterations, coefficients=coefficients,
+        weight_decay=weight_decay, fixed_norm=fixed_norm,
+    )  # fmt: skip
+    if rest == "adam":
+        return Muon([matrices, adam_group(others, lr=adam_lr, betas=adam_betas)])
+    head_lr = sgd_head_lr or sgd_lr
     return Muon(
-        hidden,
-        rest,
-        lr=lr,
-        momentum=momentum,
-        iterations=iterations,
-        weight_decay=weight_decay,
-        adam_lr=adam_lr,
-        adam_betas=adam_betas,
+        [
+            matrices,
+            *(
+                sgd_group(members, lr=rate, momentum=sgd_momentum, weight_decay=sgd_decay / rate)
+                for members, rate in (
+                    ([p for p in others if id(p) not in heads], sgd_lr),
+                    ([p for p in others if id(p) in heads], head_lr),
+                )
+            ),
+        ]
     )

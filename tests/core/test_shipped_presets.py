@@ -32,6 +32,7 @@ OWN = {"csv", "folder", "masks", "series", "text", "text_file"}
 DOWNLOADED = {"cifar10", "cifar100", "fashion", "mnist"}
 THREE_STEPS = ["training.max_steps=3", "training.device=cpu"]
 SHORTER = {
+    "cifar10-fast": ["training.batch_size=100", "model.widths=[8, 8, 8]"],
     "code-transformer": ["data.snippets=60"],
     "docs-gpt": ["task.new_tokens=5"],
     "shakespeare-gpt": ["task.new_tokens=5"],
@@ -240,6 +241,7 @@ STAND_INS: dict[str, Callable[[Path], object]] = {
     "fashion-cnn": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "fashion-vae": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "cifar10-resnet": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
+    "cifar10-fast": lambda folder: write_cifar10(folder / "cifar-10-batches-py"),
     "passengers-lstm": lambda folder: write_passengers(folder / "airline-passengers.csv"),
     "titanic-mlp": lambda folder: write_titanic(folder / "titanic.csv"),
     "names-gru": lambda folder: write_texts(folder / "names.csv"),

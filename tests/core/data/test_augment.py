@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_args
 
 import pytest
 import torch
 
-from dlcore.data.augment import AugmentName, Move, ResizedCrop, augmentation
+from dlcore.data.augment import AlternatingMove, AugmentName, Move, ResizedCrop, augmentation
+from dlcore.data.batches import Batches
 from dlcore.data.seeding import torch_generator
+from dlcore.data.spec import TensorPart
 
 NAMES = [name for name in get_args(AugmentName) if name != "none"]
 
@@ -43,6 +46,24 @@ def test_the_same_stream_draws_the_same(name: AugmentName) -> None:
     first, again, other = (augment.draw(50, torch_generator(seed)) for seed in (3, 3, 4))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_an_alternating_flip_mirrors_each_picture_in_every_second_epoch() -> None:
+    augment = AlternatingMove(2, edge="mirror")
+    drawn = [augment.draw_in(epoch, 200, lambda e: torch_generator(7, e)) for epoch in range(5)]
+    flips = [each["flip"] for each in drawn]
+    assert all(torch.equal(later, ~earlier) for earlier, later in pairwise(flips))
+    assert 70 < flips[0].sum() < 130
+    assert not torch.equal(drawn[0]["shift"], drawn[2]["shift"])
+
+
+def test_batches_alternate_flips_over_the_epochs_wherever_they_are_taken_up() -> None:
+    part = TensorPart(images(), torch.arange(6), augment=AlternatingMove(0, edge="mirror"))
+    batches = Batches(part, 6, seed=5, device="cpu", shuffle=False, train=True)
+    even, odd, again = (next(batches.epoch(epoch)).inputs for epoch in (2, 3, 4))
+    assert torch.equal(even, again)
+    assert torch.equal(odd, even.flip(-1))
+    assert not torch.equal(even, images()) and not torch.equal(odd, images())
 
 
 def test_none_is_none() -> None:

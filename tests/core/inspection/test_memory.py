@@ -31,6 +31,7 @@ MODEL = nn.Sequential(nn.Linear(100, 50), nn.ReLU(), nn.Linear(50, 10))  # matri
         ("adam", {}, 2 * 5560),
         ("adamw", {}, 2 * 5560),
         ("muon", {"momentum": 0.95}, 5500 + 2 * 60),
+        ("muon", {"momentum": 0.95, "rest": "sgd"}, 5500 + 60),
         ("own.py:Optimizer", {}, 2 * 5560),
     ],
 )

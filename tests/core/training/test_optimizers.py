@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import nn
 
 from dlcore.registry import OPTIMIZERS
 from dlcore.training import optimizers
-from dlcore.training.muon import orthogonalise
+from dlcore.training.muon import QUINTIC, orthogonalise
 
 NAMES = OPTIMIZERS.names()
 
@@ -112,5 +113,54 @@ def test_muon_turns_hidden_matrices_only() -> None:
         nn.Embedding(9, 4), nn.Conv1d(4, 6, 3), nn.LayerNorm(6), nn.Linear(6, 6), nn.Linear(6, 9)
     )
     groups = optimizers.muon([model]).param_groups
-    hidden = {id(parameter) for group in groups if group["muon"] for parameter in group["params"]}
+    hidden = {id(p) for group in groups if group["rule"] == "muon" for p in group["params"]}
     assert hidden == {id(model[1].weight), id(model[3].weight)}
+
+
+def reference_direction(gradient: np.ndarray, iterations: int) -> np.ndarray:
+    """The quintic applied to the singular values, which is what the iteration does."""
+    left, values, right = np.linalg.svd(gradient, full_matrices=False)
+    a, b, c = QUINTIC
+    values = values / np.linalg.norm(values)
+    for _ in range(iterations):
+        values = a * values + b * values**3 + c * values**5
+    return (left * values) @ right
+
+
+def test_muon_beside_a_reference() -> None:
+    """Filters, biases and head by the formulas of the source, in NumPy, for five steps with a falling rate."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(4, 3, bias=False))
+    options = {"lr": 0.24, "momentum": 0.6, "iterations": 3, "fixed_norm": True, "rest": "sgd"}
+    optimizer = optimizers.muon(
+        [model], **options, sgd_lr=0.05, sgd_head_lr=0.7, sgd_momentum=0.85, sgd_decay=0.01
+    )  # type: ignore[arg-type]
+    weights = [p.detach().double().numpy().copy() for p in model.parameters()]  # filters, bias, head
+    velocity = [np.zeros_like(each) for each in weights]
+    for step in range(5):
+        gradients = [np.random.default_rng((step, n)).normal(size=w.shape) for n, w in enumerate(weights)]
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad = torch.tensor(gradient, dtype=torch.float32)
+        factor = 1 - step / 5
+        for group, rate in zip(optimizer.param_groups, (0.24, 0.05, 0.7), strict=True):
+            group["lr"] = rate * factor
+        optimizer.step()
+        for n, (rate, momentum) in enumerate([(0.24, 0.6), (0.05, 0.85), (0.7, 0.85)]):
+            velocity[n] = momentum * velocity[n] + gradients[n]
+            ahead = gradients[n] + momentum * velocity[n]
+            if n == 0:
+                weights[n] *= 4**0.5 / np.linalg.norm(weights[n])
+                ahead = reference_direction(ahead.reshape(4, -1), 3).reshape(ahead.shape)
+            else:
+                weights[n] *= 1 - 0.01 * factor
+            weights[n] -= rate * factor * ahead
+    for parameter, expected in zip(model.parameters(), weights, strict=True):
+        np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=2e-4, atol=2e-5)
+
+
+def test_muons_rest_may_be_sgd_with_a_rate_for_the_head() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 2))
+    groups = optimizers.muon([model], rest="sgd", sgd_lr=0.1, sgd_head_lr=0.5).param_groups
+    assert [(group["rule"], group["lr"], len(group["params"])) for group in groups] == [
+        ("muon", 0.02, 1), ("sgd", 0.1, 2), ("sgd", 0.5, 1),
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from dlcore.data.spec import DatasetPart
+from dlcore.data.augment import AlternatingMove
+from dlcore.data.spec import DatasetPart, DataSpec, TensorPart
+from dlcore.registry import MODELS
+from dlcore.tasks.classification import Classification
+from dlcore.training import optimizers
 from dlcore.training import progress as progress_module
 from dlcore.training.checkpoints import CheckpointFolder
 from dlcore.training.progress import restore
-from dlcore.training.schedules import OneCycle, Plateau
+from dlcore.training.schedules import Linear, OneCycle, Plateau
 from tests.core.training.small import final_state, make_part, make_trainer
 
 STEPS = 15  # 3 epochs of 5 batches
@@ -199,3 +204,39 @@ def test_another_environment_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(progress_module, "fingerprint", lambda device: {"torch": "0.1"})
     differs = restore(second, CheckpointFolder(tmp_path / "run" / "checkpoints").newest())
     assert differs["torch"] == (torch.__version__, "0.1")
+
+
+IMAGE = DataSpec("image", (1, 8, 8), "class", 3, class_names=("a", "b", "c"))
+
+
+def pictures(count: int, seed: int) -> TensorPart:
+    images = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return TensorPart(images, images[:, 0, 0, :3].argmax(1), augment=AlternatingMove(1, edge="mirror"))
+
+
+def fast_recipe(*, fresh: bool) -> dict[str, Any]:
+    def make_task() -> Classification:
+        model = MODELS.build("whitened", IMAGE, widths=(8, 8))
+        if fresh:
+            model.initialise_from(pictures(40, 0).inputs)
+        return Classification(model, IMAGE, label_smoothing=0.2, test_time="flip-shift")
+
+    return {
+        "make_task": make_task,
+        "optimizer": partial(optimizers.muon, iterations=3, fixed_norm=True, rest="sgd", sgd_head_lr=0.2),
+        "schedule": Linear(),
+        "train": pictures(40, 0),
+        "val": pictures(24, 1),
+    }
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 8])
+def test_whitening_alternating_flips_muon_and_views_go_on_bitwise(tmp_path: Path, stop_after: int) -> None:
+    """The whitening comes from the checkpoint: the network that goes on has not seen the pictures."""
+    whole = uninterrupted(tmp_path, **fast_recipe(fresh=True))
+    first = make_trainer(tmp_path, stop_after=stop_after, **fast_recipe(fresh=True))
+    first.fit()
+    second = make_trainer(tmp_path, **fast_recipe(fresh=False))
+    restore(second, CheckpointFolder(tmp_path / "run" / "checkpoints").newest())
+    second.fit()
+    assert_same(whole, final_state(second) | {"best": torch.tensor(second.progress.best["value"])})
