@@ -43,7 +43,10 @@ def orthogonalise(matrix: Tensor, iterations: int = 5, coefficients: Coefficient
 
 
 class Muon(torch.optim.Optimizer):
-    """Every group has its ``rule``; see `muon_group`, `adam_group` and `sgd_group`. Empty ones are left out."""
+    """Every group has its ``rule``; see `muon_group`, `adam_group` and `sgd_group`. Empty ones are left out.
+
+    The rates may be tensors: nothing here asks the device for a number, so a step can be recorded and replayed.
+    """
 
     def __init__(self, groups: Sequence[dict[str, Any]]) -> None:
         super().__init__([group for group in groups if group["params"]], {})
@@ -74,23 +77,23 @@ class Muon(torch.optim.Optimizer):
         rows, columns = parameter.shape[0], parameter[0].numel()
         if group["fixed_norm"]:
             parameter.mul_(rows**0.5 / parameter.norm())
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+        _decay(parameter, group)
+        parameter.sub_(direction.view_as(parameter) * (group["lr"] * max(1.0, rows / columns) ** 0.5))
 
     def _adam(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         beta1, beta2 = group["betas"]
         if not state:
-            state["step"] = 0
+            state["steps"] = parameter.new_zeros(())  # a tensor: a recorded step counts on
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
+        state["steps"] += 1
         state["exp_avg"].lerp_(gradient, 1 - beta1)
         state["exp_avg_sq"].lerp_(gradient.square(), 1 - beta2)
-        mean = state["exp_avg"] / (1 - beta1 ** state["step"])
-        square = state["exp_avg_sq"] / (1 - beta2 ** state["step"])
-        parameter.addcdiv_(mean, square.sqrt().add_(1e-8), value=-group["lr"])
+        mean = state["exp_avg"] / (1 - beta1 ** state["steps"])
+        square = state["exp_avg_sq"] / (1 - beta2 ** state["steps"])
+        parameter.sub_(mean / square.sqrt().add_(1e-8) * group["lr"])
 
     def _sgd(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
         gradient, state = parameter.grad, self.state[parameter]
@@ -98,8 +101,13 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
+        _decay(parameter, group)
+        parameter.sub_(gradient.add(velocity, alpha=group["momentum"]) * group["lr"])
+
+
+def _decay(parameter: nn.Parameter, group: dict[str, Any]) -> None:
+    if group["weight_decay"]:
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(gradient.add(velocity, alpha=group["momentum"]), alpha=-group["lr"])
 
 
 def muon_group(

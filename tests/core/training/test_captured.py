@@ -45,6 +45,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "averaged": {"ema": 0.9},
     "momentum": {"optimizer": partial(optimizers.sgd, lr=0.1, momentum=0.9, nesterov=True)},
     "sgd": {"optimizer": partial(optimizers.sgd, lr=0.1)},
+    "muon": {"optimizer": optimizers.muon, "schedule": OneCycle()},
+    "muon and sgd": {
+        "optimizer": partial(optimizers.muon, fixed_norm=True, rest="sgd", sgd_head_lr=0.2, sgd_decay=0.01),
+        "schedule": OneCycle(),
+    },
     "bf16": {"precision": "bf16"},
     "fp16": {"precision": "fp16"},
     "fp16, clipped": {"precision": "fp16", "clip_norm": 0.1},
