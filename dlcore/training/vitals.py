@@ -7,9 +7,11 @@ import contextlib
 import psutil
 import torch
 
+from dlcore.data.memory import free_memory
+
 
 class Vitals:
-    """Readings of one device; what cannot be read is left out from then on. About 20 microseconds on the CPU.
+    """Readings of one device; what cannot be read is left out from then on. About 0.2 milliseconds on the CPU.
 
     Args:
         device: that trains.
@@ -21,12 +23,22 @@ class Vitals:
         self._load = device.type == "cuda"
 
     def read(self) -> dict[str, float]:
-        """``system/memory`` in bytes (allocated on a GPU, else resident), ``system/gpu`` from 0 to 1; by curve."""
+        """Points by curve: bytes in use and left to take, and how busy a GPU is.
+
+        Returns:
+            ``system/memory`` (allocated on a GPU, else resident), ``system/memory_left``, ``system/gpu`` from 0 to 1.
+        """
         if self.device.type != "cuda":
             with contextlib.suppress(psutil.Error):
-                return {"system/memory": float(self._process.memory_info().rss)}
+                left = float(free_memory())
+                return {"system/memory": float(self._process.memory_info().rss), "system/memory_left": left}
             return {}
-        found = {"system/memory": float(torch.cuda.memory_allocated(self.device))}
+        allocated = torch.cuda.memory_allocated(self.device)
+        kept = torch.cuda.memory_reserved(self.device) - allocated  # by torch, for the next tensors
+        found = {
+            "system/memory": float(allocated),
+            "system/memory_left": float(free_memory(self.device) + kept),
+        }
         if self._load:
             try:
                 found["system/gpu"] = torch.cuda.utilization(self.device) / 100

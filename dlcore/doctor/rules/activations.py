@@ -29,11 +29,11 @@ def dead_relus(record: Record) -> Iterator[Finding]:
     """Units of a rectifier that are silent for every one of the 64 samples looked at.
 
     With a share p of samples that wake a unit, it sleeps through 64 of them with (1 - p)⁶⁴: a unit that serves one
-    sample in twenty is met 96 times in 100. So a layer where seven in ten are silent has lost most of them, and from
-    nine in ten on the rest is a bottleneck. Fewer samples meet fewer units, and the thresholds rise with what is
-    asleep by chance; so do they by two standard errors of a share of so few units, √(p (1 - p) / units), for a narrow
-    layer has a few units more or less asleep by chance as well. A dead unit has no gradient and never comes back (Maas
-    et al. 2013).
+    sample in twenty is met 96 times in 100. So a layer where seven in ten are silent has lost most of them, and
+    from nine in ten on the rest is a bottleneck. Fewer samples meet fewer units, and the thresholds rise with what
+    is asleep by chance; so do they by two standard errors of a share of so few units, √(p (1 - p) / units), for a
+    narrow layer has a few units more or less asleep by chance as well. A dead unit has no gradient and never comes
+    back (Maas et al. 2013).
     """
     row, share = _worst(record, "dead")
     layer, samples = str(row.get("path", "")), int(figure(record.last_look, "batch") or ENOUGH)

@@ -40,7 +40,10 @@ def too_high(record: Record) -> Iterator[Finding]:
     """The loss ends above where it began, shot up and never came down, or steps are over a tenth of the weights.
 
     Beyond 2 / curvature a step overshoots further than it gains, and the loss grows (LeCun et al. 1998, section 5).
-    A usual step moves the weights by 1e-3 of their length; at 1e-1 they are new after ten.
+    A usual step moves the weights by 1e-3 of their length (CS231n's notes, "Ratio of weights:updates"); at 1e-1
+    they are new after ten. A warm-up's first hump is forgiven: a peak above three times the first loss counts only
+    where the end is within a tenth of it. A growth counts beyond 5 %, the standard error of 400 exponentially
+    distributed losses: three batches of 128.
     """
     lost, ratio = fall(record), update_ratio(record)
     blown_up = bool(record.of_kind("nonfinite")) and _grew(record)
@@ -90,8 +93,8 @@ def _grew(record: Record) -> bool:
 def too_low(record: Record) -> Iterator[Finding]:
     """Steps shorter than 1e-4 of the weights, and less than a tenth of the loss gone after all of them.
 
-    About 1e-3 a step is the usual rule of thumb; at 1e-4 a weight needs ten thousand steps in one direction to become
-    another one. Where the loss falls all the same, nothing is said.
+    About 1e-3 a step is the rule of thumb (CS231n's notes, "Ratio of weights:updates"); at 1e-4 a weight needs ten
+    thousand steps in one direction to become another one. Where the loss falls all the same, nothing is said.
     """
     lost, ratio = fall(record), update_ratio(record)
     if (

@@ -17,6 +17,7 @@ LEAST_RECORDS = 5
 GROWTH = 0.2
 LEAST_GROWTH = 64 << 20
 STRAIGHT = 0.9
+LEFT = 0.05
 PARTS = ("data", "forward", "backward", "optimizer")
 
 
@@ -35,7 +36,8 @@ def loader_bound(record: Record) -> Iterator[Finding]:
     """Two fifths of a step go into waiting for its batch, and more than 2 ms.
 
     Loading runs beside the training where it can, so waiting is what is lost: at 40 % the same hardware could make
-    1 / 0.6 = 1.7 times the steps. Shorter waits are the price of any batch.
+    1 / 0.6 = 1.7 times the steps. Below 2 ms it is the price of any batch:
+    two switches between processes and a copy.
     """
     found = waiting(record)
     if found is None or found[0] < WAITING or found[1] < SECONDS:
@@ -85,10 +87,12 @@ def idle_gpu(record: Record) -> Iterator[Finding]:
 
 @rule("memory grows", rank=0)
 def memory_grows(record: Record) -> Iterator[Finding]:
-    """Memory has grown by a fifth since the training was under way, and in a straight line.
+    """Memory has grown by a fifth since the training was under way, by 64 MiB at least, and in a straight line.
 
-    Caches fill up in the first steps; what grows evenly after them is kept by each step. The usual cause is a list of
-    losses that were never detached: each holds the graph of its whole forward pass.
+    Caches fill up in the first steps, in jumps, and glibc gives a thread heaps of 64 MiB; what grows evenly beyond
+    that (a line explains nine tenths of its variance) is kept by each step. The usual cause is a list of losses
+    that were never detached: each holds the graph of its whole forward pass (PyTorch's FAQ, "My model reports out
+    of memory").
     """
     curve = record.curve("system/memory")
     late = curve.value[len(curve) // 5 :]
@@ -114,4 +118,55 @@ def memory_grows(record: Record) -> Iterator[Finding]:
             Change("Keep numbers, not tensors: loss.item() or loss.detach() where your code collects them."),
         ),
         step=int(steps[-1]),
+    )
+
+
+@rule("memory is nearly full", rank=4)
+def memory_full(record: Record) -> Iterator[Finding]:
+    """At its fullest, less than a twentieth of the memory that the training could have was left.
+
+    It is read after a step, when the activations are gone again; what comes in between needs more: a longer
+    sequence, a batch of the evaluation, a checkpoint's copy of the weights. A twentieth is one more sample in a
+    batch of twenty.
+    """
+    used, left = record.curve("system/memory"), record.curve("system/memory_left")
+    count = min(len(used), len(left))
+    if count < LEAST_RECORDS:
+        return
+    shares = left.value[-count:] / np.maximum(used.value[-count:] + left.value[-count:], 1.0)
+    worst = int(shares.argmin())
+    if shares[worst] >= LEFT:
+        return
+    taken, free = used.value[-count:][worst], left.value[-count:][worst]
+    size, pieces = int(record.number("training.batch_size")), int(record.number("training.accumulate")) or 1
+    step = int(left.step[-count:][worst])
+    yield Finding(
+        rule="memory is nearly full",
+        severity="hint",
+        what=f"Memory is nearly full: {shares[worst]:.0%} was left at step {step:,}.",
+        evidence=f"{taken / 2**20:,.0f} MiB in use and {free / 2**20:,.0f} MiB left at step {step:,}",
+        why="A longer sequence, an evaluation or the copy for a checkpoint may need more than that. "
+        "Then the training stops, or the system ends it without a word.",
+        changes=(
+            *(
+                [
+                    Change(
+                        f"Take the same step in pieces of {size // 2} samples.",
+                        (f"training.batch_size={size // 2}", f"training.accumulate={2 * pieces}"),
+                    )
+                ]
+                if size > 1
+                else []
+            ),
+            *(
+                [
+                    Change(
+                        "Compute activations twice and keep fewer.", ("training.gradient_checkpointing=true",)
+                    )
+                ]
+                if record.option("training.gradient_checkpointing") is False
+                else []
+            ),
+        ),
+        step=step,
     )

@@ -22,9 +22,9 @@ LEAST_ROWS = 3
 def not_normalised(record: Record) -> Iterator[Finding]:
     """Inputs ten times too large or a hundred times too small, or features thirty times apart.
 
-    Inputs should have mean 0 and deviation 1 (LeCun et al. 1998, section 4.3). The curvature along a weight grows with
-    the square of its input: features 30 times apart make a condition number of 900, and gradient descent needs about
-    that many times the steps. Two-valued features are left out: a rare flag is small and harmless.
+    Inputs should have mean 0 and deviation 1 (LeCun et al. 1998, section 4.3). The curvature along a weight grows
+    with the square of its input: features 30 times apart make a condition number of 900, and gradient descent needs
+    about that many times the steps. Two-valued features are left out: a rare flag is small and harmless.
     """
     found = record.examination.get("inputs") or {}
     rms = figure(found, "rms")

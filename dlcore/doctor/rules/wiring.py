@@ -119,7 +119,8 @@ def wrong_output(record: Record) -> Iterator[Finding]:
 def unused(record: Record) -> Iterator[Finding]:
     """Parameters that the backward pass does not reach. Over 1 % of all of them it is an error.
 
-    A parameter without a path to the loss cannot learn; a few may be meant for later, a share of the network is not.
+    A parameter without a path to the loss cannot learn. Biases alone are about 1 / width of a network, 1 % of one
+    that is a hundred wide: more than that is a layer and no detail, fewer may be meant for later.
     """
     found = record.examination.get("unused") or {}
     share, names = figure(found, "share") or 0.0, [str(name) for name in found.get("names") or []]
@@ -147,7 +148,8 @@ def unused(record: Record) -> Iterator[Finding]:
 def frozen(record: Record) -> Iterator[Finding]:
     """Parameters with ``requires_grad = False`` in a preset that says nothing of freezing.
 
-    Freezing is asked for by an option; where none has such a name and a value, it happened in code.
+    Freezing is asked for by an option; where none has such a name and a value, it happened in code. Below 1 % it is a
+    scale or a bias (see unused parameters); from a tenth on it is a layer of one that has ten like it.
     """
     found = record.examination.get("frozen") or {}
     share, names = figure(found, "share") or 0.0, [str(name) for name in found.get("names") or []]
@@ -175,8 +177,9 @@ def first_loss(record: Record) -> Iterator[Finding]:
     """The loss before the first step is over twice a guess's.
 
     Untrained logits are near 0, which is a guess: ln(classes), or the variance of the target. Logits of deviation s
-    add about s²/2, so twice ln 10 needs s = 2.1: a network that is sure of nonsense, from inputs or weights that are
-    too large (Karpathy 2019, "verify loss @ init").
+    add about s²/2, so twice ln 10 needs s = 2.1: a network that is sure of nonsense, from inputs or weights that
+    are too large (Karpathy 2019, "verify loss @ init"). Twice that again is s = 3.7: one logit in twenty is beyond
+    7, and its class at odds of a thousand to one.
     """
     loss, chance = figure(record.examination, "loss"), record.chance
     if loss is None or chance is None or loss < FAR * chance:
@@ -199,8 +202,8 @@ def first_loss(record: Record) -> Iterator[Finding]:
 def cannot_overfit(record: Record) -> Iterator[Finding]:
     """200 steps on a few samples do not bring the loss to 30 % of its first value, with three learning rates.
 
-    A network with as many parameters as it takes memorises a handful of samples, even with random labels (Zhang et al.
-    2017); what cannot has no way from the inputs to the answer, or no gradient along it.
+    A network with as many parameters as it takes memorises a handful of samples, even with random labels (Zhang et
+    al. 2017); what cannot has no way from the inputs to the answer, or no gradient along it.
     """
     found = record.examination.get("one_batch") or {}
     start, end = figure(found, "start"), figure(found, "end")

@@ -208,6 +208,16 @@ def test_an_idle_gpu() -> None:
     assert found("idle GPU", curves={"system/gpu": [0.9] * 9}) is None
 
 
+@pytest.mark.parametrize(("left", "fires"), [(0.2e9, True), (2e9, False)])
+def test_memory_near_its_limit(left: float, fires: bool) -> None:
+    curves = {"system/memory": [8e9] * 9, "system/memory_left": [3e9] * 5 + [left] + [3e9] * 3}
+    finding = found("memory is nearly full", curves=curves)
+    assert (finding is not None) is fires
+    if finding is not None:
+        assert finding.step == 6
+        assert finding.changes[0].set == ("training.batch_size=32", "training.accumulate=2")
+
+
 def test_memory_that_grows_evenly() -> None:
     growing = 5e8 + 2e7 * np.arange(40)
     assert found("memory grows", curves={"system/memory": growing}) is not None
