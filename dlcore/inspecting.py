@@ -72,7 +72,7 @@ def inspect(
         failure["source"] = [_line(line) for line in trace.failure.source] if trace.failure else []
     memory = estimate_memory(trace, optimizer=plan["optimizer"], options=plan["options"])
     look = compare_batches(trace, second.trace if second else None, subject.batch)
-    notes = [*trace.notes, *mixing(look, trace, first.result.model)]
+    notes = [*trace.notes, *mixing(look, trace, first.result.model, guessed=subject.guessed)]
     return facts | {
         "name": subject.name,
         "batch": assembly.plain(look.to_dict()),
@@ -211,8 +211,16 @@ class Model:
         if failure is not None and failure.path == LOSS:
             sizes.insert(0, self.spec.num_outputs)
         message = failure.message if failure else str(tried.error)
-        complete = self.entry.validate(self.options)[0]
-        return option_fixes(works, complete, self.entry.fields, message, sizes=sizes, seconds=seconds)
+        right, problems = self.entry.validate(self.options)
+        return option_fixes(
+            works,
+            {**right, **self.options},
+            self.entry.fields,
+            message,
+            sizes=sizes,
+            refused={problem.key for problem in problems},
+            seconds=seconds,
+        )
 
 
 def _spec(preset: Preset) -> tuple[DataSpec, str]:

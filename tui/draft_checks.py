@@ -43,6 +43,7 @@ class Checks:
         self._open: set[str] = set()
         self._errors: dict[str, tuple[str, ...]] = {}  # by kind of question
         self._shaping = ""
+        self._kept = False  # the table of an earlier draft, because there is no model to build
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -57,12 +58,12 @@ class Checks:
     @property
     def outdated(self) -> bool:
         """Whether the shapes are those of an earlier draft, because the draft as it is has none."""
-        return bool(self.shapes) and any(section == "model" for section, _ in self.faults)
+        return self._kept
 
     @property
     def shape_error(self) -> str:
         """Why a batch does not go through, in a sentence; "" when it does or nobody knows yet."""
-        failure = self.shapes.get("failure") if "shapes" not in self._open else None
+        failure = None if self._kept or "shapes" in self._open else self.shapes.get("failure")
         if not failure or failure["kind"] == "values":
             return ""
         name = safe_text(failure["path"] or failure["type"], limit=80)
@@ -100,13 +101,20 @@ class Checks:
         if message.kind == "validate":
             self._take_faults(message.answer)
             return "faults"
-        if message.answer.get("state") != "wrong" or not self.shapes:
-            self.shapes = message.answer
+        self._take_shapes(message.answer)
         return "shapes"
 
     def _ask(self, kind: str, content: Mapping[str, Any]) -> None:
         self._open.add(kind)
         self._latest[kind] = self.engine.ask(self._post, kind, **content)
+
+    def _take_shapes(self, answer: Mapping[str, Any]) -> None:
+        """Where there is no model to build, the table before stays, with the reason and what would mend it."""
+        self._kept = answer.get("state") == "wrong" and bool(self.shapes.get("rows"))
+        if self._kept:
+            why = {key: answer.get(key) for key in ("failure", "problems")}
+            answer = {**self.shapes, **why, "state": "wrong", "fixes": answer.get("fixes", ())}
+        self.shapes = answer
 
     def _take_faults(self, answer: Mapping[str, Any]) -> None:
         self.faults = {}

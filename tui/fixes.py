@@ -39,7 +39,7 @@ class Fix(NamedTuple):
 
 def fixes(answer: Mapping[str, Any]) -> tuple[Fix, ...]:
     """Those in an answer to ``shapes``, the best first; none where the network fits or nobody knows one."""
-    if answer.get("state") != "failed":
+    if answer.get("state") not in ("failed", "wrong"):
         return ()
     told = [_fix(each) for each in answer.get("fixes", ())[:MOST]]
     return tuple(fix for fix in told if fix.values or fix.diff)

@@ -24,6 +24,7 @@ from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import Options, trace_builder_pass
 from dlcore.inspection.sources import source_lines
 from dlcore.preset.sections import Preset
+from dlcore.problems import Problem
 from dlcore.registry import TASKS, Entry
 from dlcore.run_dir import data_folder
 from dlcore.text_safety import safe_text
@@ -53,14 +54,15 @@ class Shapes:
 
         Returns:
             ``state`` is ``ok``; ``failed`` when a batch does not go through, told by ``failure``; ``wrong``
-            when there is no model to build, told by ``problems``. ``rows``, ``totals``, ``memory`` and
-            ``device`` come with ``ok`` and, up to the failing layer, with ``failed``; ``data`` always.
-            ``fixes`` come with ``failed`` when the same is asked again: they take longer to find.
+            when there is no model to build, told by ``problems``, and by ``failure`` where its options are
+            why. ``rows``, ``totals``, ``memory`` and ``device`` come with ``ok`` and, up to the failing layer,
+            with ``failed``; ``data`` always. ``fixes`` come with ``failure`` when the same is asked again:
+            they take longer to find.
         """
         draft = Draft.read(question)
         known = self._data(draft)
         answer = {"data": _data_facts(draft, known)} | self._table(draft, known)
-        looking = answer["state"] == "failed" and "fixes" not in answer
+        looking = "failure" in answer and answer["failure"] is not None and "fixes" not in answer
         return answer, known.state == "reading" or looking
 
     def _data(self, draft: Draft) -> Known:
@@ -80,18 +82,19 @@ class Shapes:
             entry = draft.entry("model")
         except UserError as error:
             return _wrong(error.lines)
-        options, problems = entry.validate(draft.named("model")[1])
-        if problems:
-            return _wrong([f"model.{problem}" for problem in problems])
+        given = draft.named("model")[1]
+        options, problems = entry.validate(given)
         if known.spec is None:
-            return _wrong([known.message])
+            return _wrong(_told(problems) or [known.message])
         batch = draft.setting("training", "batch_size")
         batch = draft.setting("training", "effective_batch") if batch == "auto" else batch
         batch = min(batch, known.samples[0]) if known.samples and known.samples[0] else batch
         task = (
             _task(draft, entry, known.spec) if known.state == "read" else None
         )  # a guess has guessed classes
-        model = Model(entry, options, known.spec, batch, draft.base, task)
+        model = Model(entry, {**options, **given}, known.spec, batch, draft.base, task)
+        if problems:
+            return self._refused(model, known, problems)
         try:
             assembly.require_fit(entry, known.spec)
             table = self._trace(model)
@@ -105,6 +108,14 @@ class Shapes:
             return none | self._mended(model, known)
         mended = self._mended(model, known) if table.failure is not None else {}
         return _described(table) | self._cost(draft, table) | mended
+
+    def _refused(self, model: Model, known: Known, problems: list[Problem]) -> dict[str, Any]:
+        """Options that are wrong by themselves, and other values with which the model works."""
+        answer = _wrong(_told(problems))
+        if any(problem.key not in {field.name for field in model.entry.fields} for problem in problems):
+            return answer  # a key that is unknown: no other value mends that
+        failure = _cannot_build(model.entry, "; ".join(answer["problems"]), "")
+        return answer | {"failure": failure} | self._mended(model, known)
 
     def _mended(self, model: Model, known: Known) -> dict[str, Any]:
         """What would mend the model, looked for when the same is asked again: the table does not wait for it."""
@@ -173,6 +184,10 @@ def _stamp(model: Model) -> int:
     if not is_user_name(model.entry.name):
         return 0
     return find_file(model.entry.name.rpartition(":")[0], model.base).stat().st_mtime_ns
+
+
+def _told(problems: list[Problem]) -> list[str]:
+    return [f"model.{problem}" for problem in problems]
 
 
 def _wrong(problems: Any) -> dict[str, Any]:

@@ -85,8 +85,12 @@ def compare_batches(first: Trace, second: Trace | None, size: int) -> BatchLook:
     return BatchLook(size, ends.inputs, ends.outputs, ends.keeps, tuple(rows), problem, source)
 
 
-def mixing(look: BatchLook, trace: Trace, model: nn.Module) -> list[Note]:
-    """Layers over time that take the batch for time, so that every sample sees the others."""
+def mixing(look: BatchLook, trace: Trace, model: nn.Module, *, guessed: str = "") -> list[Note]:
+    """Layers over time that take the batch for time, so that every sample sees the others.
+
+    Args:
+        guessed: the input whose first size was taken for the batch without anybody saying so.
+    """
     notes = []
     for row, sizes in zip(trace.rows, look.rows, strict=False):
         if row.path == LOSS:
@@ -98,6 +102,8 @@ def mixing(look: BatchLook, trace: Trace, model: nn.Module) -> list[Note]:
                 f"{row.path}: {row.type} takes dimension 0 for time, but in {sizes.inputs[0]} that is the batch: "
                 "samples see each other; give it batch_first=True"
             )
+            if guessed:
+                message += f", or say where the batch is: {guessed}"
             notes.append(Note("batch", message, row.source))
     return notes
 

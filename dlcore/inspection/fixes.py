@@ -6,6 +6,8 @@ that mend it at once go first; where none does, those that get further are built
 
 from __future__ import annotations
 
+import ast
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -77,6 +79,7 @@ def source_fixes(program: Program, *, seconds: float = 10.0) -> list[Fix]:
                     break
         if found:
             best = sorted(found, key=lambda each: not _keeps_batch(each.attempt))
+            best = [each for each in best if program.works_with_another_batch(each.attempt.texts)] or best
             return [_as_fix(step) for step in best[:MOST_FIXES]]
         steps = further[:MOST_FIXES]
     return []
@@ -106,10 +109,21 @@ def _candidates(attempt: Attempt) -> Iterator[Candidate]:
         return
     scene = Scene(attempt)
     yield from device_repairs(scene)
+    yield from _misspelt(scene)
     own = scene.call is not None and type(scene.module).__module__.startswith("torch.")
     yield from layer_repairs(scene) if own else ()
     yield from output_repairs(scene)
     yield from operation_repairs(scene)
+
+
+def _misspelt(scene: Scene) -> Iterator[Candidate]:
+    """The attribute that the message supposes was meant."""
+    found = re.search(r"has no attribute '(\w+)'; did you mean (\w+)\?", scene.failure.message)
+    if found and scene.node and isinstance(scene.node[1], ast.Attribute) and scene.node[1].attr == found[1]:
+        source, node = scene.node
+        assert isinstance(node, ast.Attribute)
+        text = f"{source.text(node.value)}.{found[2]}"
+        yield Candidate(text, (source.replace(node, text),))
 
 
 def _gets_further(before: Attempt, after: Attempt) -> bool:

@@ -199,7 +199,9 @@ class _Reader:
         word = self.match(_WORD)
         if word and word[0].lower() in WORDS:
             return WORDS[word[0].lower()]
-        raise self.fail("must be a shape, such as 32x3x32x32 or 4x12:int64")
+        dotted = re.match(r"(\w+)\.(\w+)=(.*)", self.text)
+        hint = f"; a dictionary is written {dotted[1]}={{{dotted[2]}={dotted[3]}, …}}" if dotted else ""
+        raise self.fail(f"must be a shape, such as 32x3x32x32 or 4x12:int64{hint}")
 
     def _items(self, closing: str, read: Callable[[], Any]) -> list[Any]:
         items: list[Any] = []

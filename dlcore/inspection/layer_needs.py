@@ -32,6 +32,39 @@ def explain_shape(module: nn.Module, inputs: Sequence[TensorInfo]) -> str | None
     return None
 
 
+def explain_companions(module: nn.Module, inputs: Sequence[TensorInfo], detail: str) -> str | None:
+    """Why the layer cannot take its first states or masks, where torch's message is about them."""
+    if not inputs or len(inputs[0].shape) != 3:
+        return None
+    if isinstance(module, nn.RNNBase) and len(inputs) > 1 and "xpected hidden" in detail:
+        axis = 0 if module.batch_first else 1
+        layers = module.num_layers * (2 if module.bidirectional else 1)
+        state = (layers, inputs[0].shape[axis], module.proj_size or module.hidden_size)
+        return (
+            f"{type(module).__name__} needs a first state of {shape_text(state)} (layers, batch, hidden), but it is "
+            f"{inputs[1].text}: {_batch_axis(module, inputs[0].shape)}"
+        )
+    if isinstance(module, nn.MultiheadAttention) and len(inputs) > 3:
+        time, batch = (1, 0) if module.batch_first else (0, 1)
+        query, key, masks = inputs[0].shape, inputs[1].shape, [each.text for each in inputs[3:]]
+        if "key_padding_mask" in detail or "key_padded_mask" in detail:
+            wanted = (query[batch], key[time])
+            return (
+                f"MultiheadAttention needs a key_padding_mask of {shape_text(wanted)} (batch, keys), but it is "
+                f"{masks[0]}: {_batch_axis(module, query)}"
+            )
+        if "attn_mask" in detail:
+            wanted = (query[time], key[time])
+            need = f"an attn_mask of {shape_text(wanted)} (queries, keys)"
+            return f"MultiheadAttention needs {need}, but it is {masks[-1]}"
+    return None
+
+
+def _batch_axis(module: Any, shape: Shape) -> str:
+    axis = 0 if module.batch_first else 1
+    return f"with batch_first={module.batch_first} dimension {axis} of {shape_text(shape)} is the batch, {shape[axis]}"
+
+
 def explain_dtype(module: nn.Module, inputs: Sequence[TensorInfo]) -> str | None:
     """Ids that are no whole numbers, or inputs of another dtype than the layer's weights."""
     if not inputs or not type(module).__module__.startswith("torch."):

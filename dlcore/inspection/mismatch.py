@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dlcore.inspection.layer_needs import explain_dtype, explain_shape
+import re
+
+from torch import nn
+
+from dlcore.inspection.layer_needs import explain_companions, explain_dtype, explain_shape
 from dlcore.inspection.marks import layer_marks, operation_marks
 from dlcore.inspection.operation_needs import explain_operation
 from dlcore.inspection.operations import DeviceError, Operation
 from dlcore.inspection.recording import Call
 from dlcore.inspection.records import Failure, FailureKind, shapes_text
 from dlcore.inspection.sources import raised_by_torch, source_lines
+from dlcore.problems import nearest
 
+NO_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 READS_VALUES = (
     "the forward pass reads numbers out of a tensor (.item(), .tolist(), if tensor), "
     "which are known only once real data runs through it"
@@ -66,15 +72,36 @@ def _explain(error: Exception, call: Call | None, operation: Operation | None) -
         wrong_shape = explain_shape(call.module, call.inputs)
         if wrong_shape or wrong_dtype:
             return ("shape", wrong_shape) if wrong_shape else ("dtype", wrong_dtype or "")
+        unlike = explain_companions(call.module, call.inputs, detail)
+        if unlike:
+            return "shape", unlike
+    if isinstance(error, RecursionError):
+        return "error", "forward calls itself without an end"
     about = _subject(detail)
+    if isinstance(error, AssertionError) and operation is not None and not operation.operands:
+        return about, detail  # the user's or a library's own words
     if operation is not None:
         known = explain_operation(operation.name, operation.operands, operation.sizes)
         if known and about != "dtype":
             return "shape", known
         return about, f"{operation.name} cannot work on {shapes_text(operation.operands)}: {detail}"
+    meant = _like_it(call.module, detail) if call is not None and isinstance(error, AttributeError) else ""
+    if meant:
+        return "error", f"{detail}; did you mean {meant}?"
+    if call is not None and isinstance(error, TypeError) and " missing " in detail and "forward()" in detail:
+        return "error", f"{detail}: give one more --input for each, such as --input NAME=SHAPE"
     if call is not None and raised_by_torch(error):
         return about, f"{type(call.module).__name__} cannot take {shapes_text(call.inputs)}: {detail}"
     return "error", f"{type(error).__name__}: {detail}"
+
+
+def _like_it(module: nn.Module, detail: str) -> str:
+    """The attribute that a misspelt one was to be; "" where none is like it."""
+    found = NO_ATTRIBUTE.search(detail)
+    if found is None or found[1] != type(module).__name__:
+        return ""
+    names = [*dict(module.named_children()), *dict(module.named_parameters(recurse=False)), *vars(module)]
+    return nearest(found[2], [name for name in names if not name.startswith("_")]) or ""
 
 
 def _out_of_range(operation: Operation, detail: str) -> str:

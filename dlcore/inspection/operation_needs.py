@@ -84,6 +84,32 @@ def _broadcast(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str 
     return None
 
 
+def _compared(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | None:
+    """A loss that compares number by number."""
+    left, right = (*shapes, (), ())[:2]
+    if left == right:
+        return None
+    apart = [axis for axis, (one, other) in enumerate(zip(left, right, strict=False)) if one != other]
+    if len(left) != len(right) or not apart:
+        return f"{name} compares number by number and needs equal shapes, but gets {_list(left, right)}"
+    where = " and ".join(f"dimension {axis} is {left[axis]} and {right[axis]}" for axis in apart)
+    return f"{name} compares number by number and needs equal shapes, but gets {_list(left, right)}: {where}"
+
+
+def _attended(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | None:
+    """Scaled dot products of queries and keys, with a mask of theirs."""
+    if len(shapes) != 4 or min(map(len, shapes[:3])) < 2:
+        return None
+    query, key, _, mask = shapes
+    wanted = (query[-2], key[-2])
+    if all(size in (1, right) for size, right in zip(mask[-2:], wanted, strict=False)):
+        return None
+    return (
+        f"{name}'s mask {shape_text(mask)} must end in {shape_text(wanted)}, a number for each of {wanted[0]} "
+        f"queries and {wanted[1]} keys"
+    )
+
+
 def _rearranged(name: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> str | None:
     if not sizes:
         return None
@@ -114,4 +140,6 @@ OPERATIONS: dict[str, Callable[[str, Sequence[Shape], Sequence[int]], str | None
     ),
     **dict.fromkeys(("maximum", "minimum", "eq", "ne", "gt", "lt", "ge", "le"), _broadcast),
     **dict.fromkeys(("view", "reshape"), _rearranged),
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), _compared),
+    "scaled_dot_product_attention": _attended,
 }

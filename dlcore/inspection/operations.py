@@ -208,6 +208,7 @@ class Operations(TorchFunctionMode):
                 raise RuntimeError(
                     f"expected an input with {weight.shape[0]} channels, but it has {channels}"
                 )
+            _check_output_padding(weight.dim() - 2, args, kwargs)
         elif name in {"softmax", "log_softmax", "softmin"}:
             _check_dimension(args, kwargs)
         elif name == "embedding":
@@ -239,6 +240,24 @@ def _check_dimension(args: Any, kwargs: Mapping[str, Any]) -> None:
     dimension = kwargs.get("dim", args[1] if len(args) > 1 else None)
     if dimension is not None and not -args[0].dim() <= dimension < max(args[0].dim(), 1):
         raise IndexError(f"dimension {dimension} of a tensor with {args[0].dim()} dimensions")
+
+
+def _check_output_padding(axes: int, args: Any, kwargs: Mapping[str, Any]) -> None:
+    """Of a transposed convolution; positional arguments in the order of ``F.conv_transpose2d``."""
+    places = {"stride": (3, 1), "output_padding": (5, 0), "dilation": (7, 1)}
+    given = {
+        name: kwargs.get(name, args[place] if len(args) > place else default)
+        for name, (place, default) in places.items()
+    }
+    stride, padding, dilation = (
+        [value] * axes if isinstance(value, int) else list(value) * (axes if len(value) == 1 else 1)
+        for value in given.values()
+    )
+    if any(more >= max(step, apart) for more, step, apart in zip(padding, stride, dilation, strict=False)):
+        raise RuntimeError(
+            f"output_padding {max(padding)} must be smaller than the stride or the dilation, which are "
+            f"{max(stride)} and {max(dilation)}"
+        )
 
 
 def _check_loss(name: str, outputs: Tensor, targets: Tensor) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from dlcore.inspection.fixes import MOST_FIXES, Fix
@@ -16,6 +17,8 @@ from dlcore.problems import show
 from dlcore.registry.schema import Field
 
 MOST_TRIES = 120  # of all options together; small networks take 5 ms each
+MOST_NEAR = 30  # values of one option that are tried for being near to what it is
+MOST_FAR = 10  # and values that come from elsewhere: the default, numbers in the message, powers of two
 FARTHEST = 64  # a whole number is looked for that far from what it is
 
 Works = Callable[[Mapping[str, Any]], bool]
@@ -40,6 +43,7 @@ def option_fixes(
     message: str,
     *,
     sizes: Sequence[int] = (),
+    refused: Collection[str] = (),
     section: str = "model",
     seconds: float = 5.0,
 ) -> list[Fix]:
@@ -51,14 +55,14 @@ def option_fixes(
         fields: what the builder says about them.
         message: why it does not go through.
         sizes: numbers that an option may have to be, such as those of the tensors that do not fit.
+        refused: options whose values are not allowed at all: what is near to these is hardly what is meant.
     """
     until = time.monotonic() + seconds
     found: list[Fix] = []
     tries = 0
     for field in sorted(fields, key=lambda each: _rank(each.name, message)):
         given = options.get(field.name)
-        changes = sorted(_changes(field, given, sizes), key=lambda change: change.cost)
-        for change in changes[: MOST_TRIES // 3]:
+        for change in _tries(field, given, sizes, message, defaults_first=field.name in refused):
             if tries >= MOST_TRIES or time.monotonic() > until:
                 return _round_ones_first(found)
             tries += 1
@@ -91,6 +95,19 @@ def _rank(name: str, message: str) -> tuple[bool, int]:
     return place is None, place.start() if place else 0
 
 
+def _tries(
+    field: Field, given: Any, sizes: Sequence[int], message: str, *, defaults_first: bool
+) -> Iterator[_Change]:
+    """Other values of an option: the nearest, and those that come from elsewhere."""
+    near = sorted(_changes(field, given, sizes), key=lambda change: change.cost)[:MOST_NEAR]
+    far = list(_far(field, given, message))[:MOST_FAR]
+    tried = [given]
+    for change in chain(far, near) if defaults_first else chain(near, far):
+        if change.value not in tried:
+            tried.append(change.value)
+            yield change
+
+
 def _changes(field: Field, given: Any, sizes: Sequence[int]) -> Iterator[_Change]:
     if isinstance(given, bool):
         yield _Change(field.name, not given, 1)
@@ -99,8 +116,33 @@ def _changes(field: Field, given: Any, sizes: Sequence[int]) -> Iterator[_Change
     elif isinstance(given, int):
         yield from (_Change(field.name, size, 0.5) for size in dict.fromkeys(sizes) if size != given)
         yield from (_Change(field.name, number, _distance(number, given)) for number in _near(given))
-    elif isinstance(given, list) and given and all(type(number) is int for number in given):
+    elif _are_whole(given):
         yield from _other_lists(field.name, given)
+
+
+def _far(field: Field, given: Any, message: str) -> Iterator[_Change]:
+    """What the builder takes by itself, what the message speaks of, and round numbers below what was given."""
+    default = list(field.default) if isinstance(field.default, list | tuple) else field.default
+    if default is not None:
+        yield _Change(field.name, default, FARTHEST)
+    if _are_whole(default):
+        yield from _other_lists(field.name, default)
+    elif isinstance(given, int) and not isinstance(given, bool):
+        said = (int(number) for number in re.findall(r"\d{1,6}", message))
+        yield from (_Change(field.name, number, FARTHEST) for number in chain(said, _rounds(given)))
+    elif _are_whole(given):
+        for place, size in enumerate(given):
+            for number in _rounds(size):
+                yield _Change(field.name, [*given[:place], number, *given[place + 1 :]], FARTHEST)
+
+
+def _rounds(number: int) -> Iterator[int]:
+    """Powers of two below, the largest first."""
+    return (2**power for power in range(max(0, min(number, 2**20)).bit_length() - 1, -1, -1))
+
+
+def _are_whole(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(number) is int for number in value)
 
 
 def _near(number: int) -> Iterator[int]:

@@ -53,6 +53,7 @@ class Program:
         attribute: what to take from it, such as ``Net``.
         construct: makes the model from what was taken.
         finish: looks further at a pass that went well, such as through a loss.
+        other: the same with another number of samples.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Program:
     options: Options = field(default_factory=Options)
     batch_size: int = 32
     finish: Finish | None = None
+    other: Program | None = None
 
     def attempt(self, texts: Mapping[str, str]) -> Attempt:
         """Runs the program with some files' texts in place of what is on the disk.
@@ -81,8 +83,16 @@ class Program:
                     result = self.run(model)
                 return Attempt(result, construction, None, texts)
         except (Exception, SystemExit) as error:
-            wrong = error if isinstance(error, Exception) else RuntimeError("the file ends the program")
+            wrong = (
+                error
+                if isinstance(error, Exception)
+                else RuntimeError("the code ends the program, as with sys.exit")
+            )
             return Attempt(None, construction, wrong, texts)
+
+    def works_with_another_batch(self, texts: Mapping[str, str]) -> bool:
+        """Whether a change mends it for any number of samples, and not by the chance of this one."""
+        return self.other is None or self.other.attempt(texts).works
 
     def _model(self, module: ModuleType) -> nn.Module:
         return self.construct(_taken(module, self.attribute))

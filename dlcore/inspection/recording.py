@@ -118,11 +118,18 @@ class Recorder:
         return self._open[-1] if self._open else None
 
     def unused(self, parameters: Mapping[str, Tensor]) -> list[str]:
-        """Names of the parameters that belong to no module that was called."""
+        """Names of the parameters that belong to no module that was called; scripted ones cannot be watched."""
+        unseen = tuple(
+            f"{path}." if path else ""
+            for path, module in self.model.named_modules()
+            if isinstance(module, torch.jit.ScriptModule)
+        )
         return [
             name
             for name, parameter in parameters.items()
-            if isinstance(parameter, nn.Parameter) and id(parameter) not in self._counted
+            if isinstance(parameter, nn.Parameter)
+            and id(parameter) not in self._counted
+            and not (unseen and name.startswith(unseen))
         ]
 
     def keep(self, tensor: Tensor) -> None:

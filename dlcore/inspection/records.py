@@ -106,10 +106,11 @@ class Note:
 
     Attributes:
         kind: ``device`` for a tensor that would stay on the CPU, ``warning`` for what torch warns of, ``batch``
-            for samples that see each other.
+            for samples that see each other, ``hidden`` for layers that the model does not know of, ``output`` for
+            a result without a tensor.
     """
 
-    kind: Literal["device", "warning", "batch"]
+    kind: Literal["device", "warning", "batch", "hidden", "output"]
     message: str
     source: SourceLine | None
 

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from dlcore.data.spec import DataSpec
+from dlcore.inspection import cuda_calls
+from dlcore.inspection.cuda_calls import CudaCalls
 from dlcore.inspection.facts import Bounds
 from dlcore.inspection.mismatch import describe_failure
 from dlcore.inspection.nested import map_tensors, tensor_infos
@@ -50,6 +52,7 @@ __all__ = [
 
 
 LAYERS = str(Path(nn.__file__).parent)
+ENDLESS = 10  # calls that are told of a model that calls itself without an end
 
 
 class Arguments(NamedTuple):
@@ -174,12 +177,13 @@ def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """
     for place in (torch.device("meta"), LayersOnMeta()):
         try:
-            with place:
+            with place, CudaCalls():
                 return build()
         except (NotImplementedError, RuntimeError, TypeError) as error:
             if "meta" not in str(error).lower():
                 raise
-    return build()
+    with CudaCalls() if cuda_calls.is_needed(meta=False) else nullcontext():
+        return build()
 
 
 class LayersOnMeta(TorchFunctionMode):
@@ -217,6 +221,9 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
         # On real tensors dropout draws random numbers.
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(recorder)
+        moves = CudaCalls("meta" if meta else str(device))
+        if cuda_calls.is_needed(meta=meta):
+            stack.enter_context(moves)
         try:
             with operations:
                 output = functional_call(model, stand_ins, args, kwargs)
@@ -224,7 +231,7 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
             error = raised
             failure = describe_failure(error, recorder.running(), operations.failed)
     result = Trace(
-        rows=tuple(call.row() for call in recorder.calls if call.is_worth_a_row),
+        rows=tuple(call.row() for call in _told_calls(recorder, error) if call.is_worth_a_row),
         failure=failure,
         inputs=tensor_infos((args, kwargs)),
         outputs=tensor_infos(output),
@@ -236,12 +243,21 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
         seconds=time.perf_counter() - started,
         operations=tuple(operations.rows),
         tied=_tied(model),
-        notes=(*operations.notes.values(), *_told_by_torch(said)),
+        notes=(
+            *operations.notes.values(),
+            *_told_by_torch(said),
+            *_told_of_itself(model, output, error, hard_coded=moves.seen),
+        ),
     )
     operation = (
         operations.failed if error and operations.failed and operations.failed.error is error else None
     )
     return Pass(model, result, error, recorder.running(), tuple(recorder.calls), operation)
+
+
+def _told_calls(recorder: Recorder, error: Exception | None) -> list[Call]:
+    """All of them; of a model that calls itself without an end only the first."""
+    return recorder.calls[:ENDLESS] if isinstance(error, RecursionError) else recorder.calls
 
 
 def _plain_attributes(model: nn.Module) -> list[Tensor]:
@@ -268,6 +284,36 @@ def _told_by_torch(said: Sequence[warnings.WarningMessage]) -> list[Note]:
     """Warnings about sizes, which are mistakes that happen to run."""
     texts = dict.fromkeys(" ".join(str(each.message).split()) for each in said)
     return [Note("warning", text[:300], None) for text in texts if "size" in text and "broadcast" in text]
+
+
+def _told_of_itself(
+    model: nn.Module, output: Any, error: Exception | None, *, hard_coded: bool
+) -> Iterator[Note]:
+    """Mistakes that run: layers that nobody knows of, a result that is none; and what was left out."""
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if not name.startswith("_") and _hides_layers(value):
+                where = f"{path}.{name}" if path else name
+                kind, better = ("dict", "ModuleDict") if isinstance(value, dict) else ("list", "ModuleList")
+                yield Note(
+                    "hidden",
+                    f"{where} is a plain {kind}: its layers are not the model's, so they are not trained, saved or "
+                    f"moved; make it an nn.{better}",
+                    None,
+                )
+    if error is None and not tensor_infos(output):
+        yield Note("output", "forward gives no tensor: is a return missing?", None)
+    if hard_coded and not torch.cuda.is_available():
+        yield Note(
+            "device", "the code asks for cuda, which is not here: shapes are as they would be there", None
+        )
+
+
+def _hides_layers(value: Any) -> bool:
+    """Whether a plain container holds layers."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list | tuple) and any(isinstance(each, nn.Module) for each in value)
 
 
 def _tied(model: nn.Module) -> tuple[tuple[str, ...], ...]:

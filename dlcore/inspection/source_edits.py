@@ -76,6 +76,11 @@ class Source:
         alone = not indent.strip()
         return Edit(self.file, start, start, f"{text},\n{indent}" if alone else f"{text}, ")
 
+    def insert_line_before(self, statement: ast.stmt, text: str) -> Edit:
+        """A statement before another, with the same indentation."""
+        start = self._offset(statement.lineno, statement.col_offset)
+        return Edit(self.file, start, start, f"{text}\n{' ' * statement.col_offset}")
+
     def insert_line_after(self, node: ast.expr, text: str) -> Edit:
         """A statement after the one that an expression is in, with the same indentation."""
         statement: ast.AST = node

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,13 +16,14 @@ from torch import nn
 
 from dlcore.data.spec import DataSpec
 from dlcore.errors import UserError
+from dlcore.inspection.batch import other_batch
 from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
 from dlcore.inspection.input_text import Given, parse_inputs
 from dlcore.inspection.option_fixes import option_fixes
 from dlcore.inspection.programs import Attempt, Finish, Program
 from dlcore.inspection.shapes import Inputs, Options, build_on_meta, trace_builder_pass
 from dlcore.inspection.sources import Construction
-from dlcore.problems import show, unknown
+from dlcore.problems import nearest, show, unknown
 from dlcore.registry.schema import Field
 from dlcore.torchvision_compat import import_torchvision
 from dlcore.user_code import find_file, load_user_builder
@@ -40,6 +42,7 @@ class Subject:
         run: the forward pass with so many.
         fixes: what would mend it, after a run that failed.
         spec: what the data is, where there is data.
+        guessed: an input that says where the batch is, for one that left it to be guessed.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Subject:
     run: Callable[[int], Attempt]
     fixes: Callable[[], list[Fix]] = list
     spec: DataSpec | None = None
+    guessed: str = ""
 
 
 def built(
@@ -88,6 +92,10 @@ def from_file(name: str, inputs: list[str], arguments: Mapping[str, Any], option
         )
 
     program = rebuilt(arguments)
+    more = given.resized(other_batch(given.batch))
+    program = replace(
+        program, other=replace(program, inputs=more.call, options=replace(options, bounds=more.bounds))
+    )
 
     def run(batch: int) -> Attempt:
         resized = given.resized(batch)
@@ -99,7 +107,15 @@ def from_file(name: str, inputs: list[str], arguments: Mapping[str, Any], option
             :MOST_FIXES
         ]
 
-    return Subject(name, given.batch, run, fixes)
+    return Subject(name, given.batch, run, fixes, guessed=_second_as_batch(given))
+
+
+def _second_as_batch(given: Given) -> str:
+    """How to say that the batch is the second size of the first input, as time-major code has it."""
+    if given.lettered or given.first is None or given.first.dim() < 2:
+        return ""
+    sizes = re.sub(r"^((?:\w+=)?\d+[x×])\d+", r"\1B", given.texts[0])
+    return f"--input {sizes}"
 
 
 def argument_fixes(
@@ -137,6 +153,8 @@ def from_torchvision(name: str, inputs: list[str], arguments: Mapping[str, Any],
         raise UserError(f"{show(name)}: {unknown('network', architecture, models.list_models())[:300]}")
     given = parse_inputs(inputs or [usual_input(architecture)])
 
+    _check_torchvision_arguments(architecture, models.get_model_builder(architecture), arguments)
+
     def build() -> nn.Module:
         extra = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
         if not architecture.startswith("quantized"):
@@ -152,6 +170,24 @@ def from_torchvision(name: str, inputs: list[str], arguments: Mapping[str, Any],
         return built(build, resized.call, batch, replace(options, bounds=resized.bounds))
 
     return Subject(name, given.batch, run)
+
+
+def _check_torchvision_arguments(name: str, builder: Any, arguments: Mapping[str, Any]) -> None:
+    """Arguments go through the builder to the network's class, whose names are known by the class only.
+
+    Raises:
+        UserError: neither has an argument of that name.
+    """
+    module = inspect.getmodule(builder)
+    kinds = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, nn.Module)]
+    own = [each for each in kinds if each.__module__ == getattr(module, "__name__", "")]
+    known = {key for each in (builder, *own) for key in _parameters(each)} - {"kwargs", "args", "self"}
+    strange = [key for key in arguments if key not in known]
+    if strange:
+        likely = [key for key in _parameters(builder) if key != "kwargs"]
+        close = nearest(strange[0], sorted(known)) or next((k for k in ("num_classes",) if k in known), "")
+        hint = f"; did you mean '{close}'?" if close else f" (it takes {', '.join(likely)})"
+        raise UserError(f"--arg {strange[0]}: {name} has no such argument{hint}")
 
 
 def usual_input(architecture: str) -> str:

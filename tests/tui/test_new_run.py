@@ -282,12 +282,18 @@ async def test_an_edit_reaches_the_shapes(home: Path) -> None:
 
 
 async def test_what_is_wrong_stands_under_its_field_and_the_table_stays(home: Path) -> None:
+    def shown(it: Scene) -> list[str]:
+        lines = it.screen.table.lines
+        return [lines.row_cells(at, 40, False)[0].text.strip() for at in range(lines.row_count)]
+
     async with scene(home) as it:
+        before = shown(it)
         await it.type_at(("model", "channels"), "x")
         assert it.screen.form.errors[("model", "channels")].startswith("entry 1: must be a whole number")
         assert it.screen.panels[1].frame_state == "1 to mend"
         assert it.screen.panels[2].frame_state == "before the error"
-        assert it.screen.table.lines.row_count == 11
+        assert shown(it)[: len(before)] == before
+        assert any("✗ cnn cannot be built" in row for row in shown(it))
         await it.press("ctrl+d")
         assert not it.screen.form.errors and it.screen.panels[2].frame_state == "input 64×1×8×8"
 

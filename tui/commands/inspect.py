@@ -148,6 +148,8 @@ def _batch(facts: Mapping[str, Any]) -> str:
     several = len(look["outputs"]) > 1
     if look["problem"]:
         return "see below"
+    if not outputs:
+        return f"B = {look['size']}; there is no output"
     if look["keeps"]:
         verb = "outputs keep it:" if several else "output keeps it:"
         return f"B = {look['size']}; the {verb} {outputs}"

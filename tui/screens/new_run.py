@@ -301,7 +301,7 @@ class NewRunScreen(PanelScreen, DraftEditing):
     @property
     def fixes(self) -> Sequence[Fix]:
         """What would make the network fit, the best first."""
-        return () if self.checks.errors or self.checks.outdated else fixes(self.checks.shapes)
+        return () if self.checks.errors else fixes(self.checks.shapes)
 
     @on(ShapeTable.FixWanted)
     def _fix_wanted(self, message: ShapeTable.FixWanted) -> None:

@@ -157,7 +157,7 @@ class ShapeTable(Vertical):
 
     def show(self, answer: Mapping[str, Any]) -> None:
         """Takes the engine's answer to ``shapes``."""
-        if answer.get("state") == "wrong":
+        if answer.get("state") == "wrong" and not answer.get("rows") and not answer.get("failure"):
             self.show_notice("\n".join(answer["problems"]))
             return
         self.query_one(".notice").display = False

@@ -10,6 +10,7 @@ import inspect
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from dlcore.inspection.repairs.scene import WIDTHS, Candidate, Candidates, Scene, width_out
 from dlcore.inspection.source_edits import Edit, Source, wrapped
@@ -156,6 +157,34 @@ def parameter_sizes(scene: Scene, tensor: Tensor, axis: int, right: int) -> Cand
                         f"{right} in place of {shape[axis]} in {name}",
                         (source.replace(sizes[axis], str(right)),),
                     )
+
+
+def other_end(scene: Scene) -> Candidates:
+    """Layers made in a loop over all sizes but the last: over all but the first instead, and the other way round."""
+    made = scene.made_at(scene.module)
+    if made is None:
+        return
+    source, call = made
+    swapped = {":-1": "1:", "1:": ":-1"}
+    node: ast.AST | None = call
+    while node is not None and not isinstance(node, ast.FunctionDef):
+        loops = node.generators if isinstance(node, ast.ListComp | ast.GeneratorExp) else [node]
+        for each in loops:
+            over = each.iter if isinstance(each, ast.comprehension | ast.For) else None
+            if isinstance(over, ast.Subscript) and isinstance(over.slice, ast.Slice):
+                other = swapped.get(source.text(over.slice).replace(" ", ""))
+                if other:
+                    text = f"{source.text(over.value)}[{other}]"
+                    yield Candidate(f"{text} in place of {source.text(over)}", (source.replace(over, text),))
+        node = source.parent(node)
+
+
+def longer_outputs(scene: Scene) -> Candidates:
+    """Transposed convolutions that give back the rows and columns that a stride has lost."""
+    for call in scene.producers()[:12]:
+        module: Any = call.module
+        if isinstance(module, _ConvTransposeNd) and not any(module.output_padding) and module.stride[0] > 1:
+            yield from argument(scene, module, "output_padding", module.stride[0] - 1, of=call.path)
 
 
 def narrower_or_wider(scene: Scene, got: int, wanted: int) -> Candidates:

@@ -8,6 +8,7 @@ import inspect
 from torch import nn
 
 from dlcore.inspection.programs import Attempt, text_of
+from dlcore.inspection.records import SourceLine
 from dlcore.inspection.repairs.changes import called
 from dlcore.inspection.repairs.scene import Candidate, Candidates
 from dlcore.inspection.source_edits import Source
@@ -36,10 +37,25 @@ def constructor_repairs(attempt: Attempt) -> Candidates:
         except (SyntaxError, ValueError):
             return
         node = source.at(line.place)
+        if "before Module.__init__() call" in str(error):
+            yield from _begun(source, line)
+            return
         if isinstance(node, ast.Call):
             yield from _divisible(source, node, str(error))
             yield from _renamed(source, node, str(error))
             return
+
+
+def _begun(source: Source, line: SourceLine) -> Candidates:
+    """A constructor that does not call the one of nn.Module first."""
+    for function in ast.walk(source.tree):
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+            assert function.end_lineno is not None
+            if function.lineno <= line.line <= function.end_lineno:
+                yield Candidate(
+                    "super().__init__() first",
+                    (source.insert_line_before(function.body[0], "super().__init__()"),),
+                )
 
 
 def _divisible(source: Source, call: ast.Call, message: str) -> Candidates:

@@ -19,6 +19,7 @@ from dlcore.inspection.repairs.changes import (
     left_out,
     narrower_or_wider,
     numbers,
+    other_end,
 )
 from dlcore.inspection.repairs.scene import Candidates, Scene
 from dlcore.inspection.repairs.sequences import attention_repairs, embedding_repairs, recurrent_repairs
@@ -30,6 +31,7 @@ TO_LAST = {3: "{}.transpose(1, 2)", 4: "{}.permute(0, 2, 3, 1)", 5: "{}.permute(
 def layer_repairs(scene: Scene) -> Candidates:
     """For the module that was running when the pass failed."""
     yield from _dtype(scene)
+    yield from other_end(scene)
     if "not tuple" in scene.failure.detail:
         yield from before(scene, "{}[0]")
     for kinds, repairs in REPAIRS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from dlcore.inspection.repairs.changes import another_class, narrower_or_wider, numbers
+from dlcore.inspection.repairs.changes import another_class, longer_outputs, narrower_or_wider, numbers
 from dlcore.inspection.repairs.operands import Failing
 from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
 
@@ -60,6 +60,8 @@ def number_loss(failing: Failing) -> Candidates:
     left, right = outputs.shape, targets.shape
     if len(left) == 2 and left[1] > 1 and right == left[:1] and targets.dtype == "int64":
         yield from _of_classes(failing)
+    if len(left) == len(right) > 2 and left[:2] == right[:2]:
+        yield from longer_outputs(failing.scene)
     cast = "" if targets.dtype.startswith(("float", "bfloat")) else ".float()"
     if left == (*right, 1):
         yield failing.changed(1, f"{{}}.unsqueeze(-1){cast}")

@@ -11,7 +11,13 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from dlcore.inspection.records import Shape
-from dlcore.inspection.repairs.changes import argument, narrower_or_wider, numbers, parameter_sizes
+from dlcore.inspection.repairs.changes import (
+    argument,
+    longer_outputs,
+    narrower_or_wider,
+    numbers,
+    parameter_sizes,
+)
 from dlcore.inspection.repairs.losses import class_loss, number_loss
 from dlcore.inspection.repairs.operands import Failing, failing_function
 from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
@@ -61,6 +67,7 @@ def _joined(failing: Failing) -> Candidates:
         yield from _along(failing, axes[0])
     if spatial:
         yield from _padded_branch(failing, shapes)
+        yield from longer_outputs(failing.scene)
         yield from _cropped(failing, apart)
         yield from _padded(failing)
     elif apart:
@@ -236,6 +243,18 @@ def _convolved(failing: Failing) -> Candidates:
         yield from parameter_sizes(failing.scene, tensors[1], 1, tensors[0].shape[1])
 
 
+def _weighted(failing: Failing) -> Candidates:
+    """A linear layer whose weights are a parameter of the user's own."""
+    tensors = failing.scene.operation.tensors if failing.scene.operation else ()
+    if len(tensors) > 1 and tensors[1].dim() == 2 and tensors[0].dim():
+        wanted, got = tensors[1].shape[1], tensors[0].shape[-1]
+        if tensors[1].shape[0] == got:
+            yield failing.changed(1, "{}.t()")
+        yield from parameter_sizes(failing.scene, tensors[1], 1, got)
+        yield from narrower_or_wider(failing.scene, got, wanted)
+        yield from numbers(failing.scene, wanted, got)
+
+
 def _widths(failing: Failing, axis: int) -> Candidates:
     """The last layer before made as wide as the other operand."""
     left, right = (operand.shape[axis] for operand in failing.operands)
@@ -330,6 +349,7 @@ REPAIRS: dict[str, Callable[[Failing], Candidates]] = {
     **dict.fromkeys(("maximum", "minimum", "eq", "ne", "gt", "lt", "ge", "le", "where", "pow"), _combined),
     **dict.fromkeys(("matmul", "mm", "bmm", "mv"), _product),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolved),
+    "linear": _weighted,
     **dict.fromkeys(("cross_entropy", "nll_loss"), class_loss),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), number_loss),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), number_loss),

@@ -8,9 +8,16 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dlcore.inspection.repairs.changes import argument, before, narrower_or_wider, numbers, on_argument
+from dlcore.inspection.repairs.changes import (
+    argument,
+    before,
+    narrower_or_wider,
+    numbers,
+    on_argument,
+    on_node,
+)
 from dlcore.inspection.repairs.scene import Candidate, Candidates, Scene
-from dlcore.inspection.source_edits import Source
+from dlcore.inspection.source_edits import Source, wrapped
 
 
 def recurrent_repairs(scene: Scene) -> Candidates:
@@ -100,6 +107,7 @@ def attention_repairs(scene: Scene) -> Candidates:
     if not shapes:
         return
     query = shapes[0]
+    yield from _masks(scene)
     if len(query) == 3 and query[-1] != module.embed_dim and query[1] == module.embed_dim:
         yield from _all_transposed(scene, min(3, len(shapes)))
     if not module.batch_first and len(query) == 3:
@@ -116,6 +124,21 @@ def attention_repairs(scene: Scene) -> Candidates:
         yield from _key_and_value_width(scene, shapes[1][-1])
     if len(query) == 4:
         yield from on_argument(scene, 0, "{}.flatten(2).transpose(1, 2)")
+
+
+def _masks(scene: Scene) -> Candidates:
+    """A mask made for longer sequences cut to those at hand; one of the keys with its axes the other way round."""
+    if scene.node is None or not isinstance(scene.node[1], ast.Call) or len(scene.node[1].args) < 2:
+        return
+    source, call = scene.node
+    assert isinstance(call, ast.Call)
+    time = 1 if scene.module.batch_first else 0
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
+    if "attn_mask" in named and "attn_mask" in scene.failure.detail:
+        sizes = [f": {wrapped(source.text(each), each)}.shape[{time}]" for each in call.args[:2]]
+        yield on_node(source, named["attn_mask"], f"{{}}[..., {', '.join(sizes)}]")
+    if "key_padding_mask" in named and "key_pad" in scene.failure.detail:
+        yield on_node(source, named["key_padding_mask"], "{}.t()")
 
 
 def _key_and_value_width(scene: Scene, width: int) -> Candidates:
