@@ -7,12 +7,16 @@ from typing import Any
 import torch
 
 from dlcore import assembly
+from dlcore.assembly import Parts
 from dlcore.data.batches import Batches
+from dlcore.data.spec import Batch
 from dlcore.inspection.memory import estimate_memory
+from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import Options, trace_pass
 from dlcore.inspection.through_loss import through_loss
 from dlcore.preset import Preset
-from dlcore.training.precision import choose_device, choose_precision
+from dlcore.training.memory import expected
+from dlcore.training.precision import Precision, choose_device, choose_precision
 
 
 def check(preset: Preset) -> dict[str, Any]:
@@ -50,9 +54,7 @@ def check(preset: Preset) -> dict[str, Any]:
         name = parts.choices["task"].partition(" ")[0]
         result = through_loss(result, name, lambda _: parts.task, spec, count, options)
     table = result.trace
-    memory = estimate_memory(
-        table, optimizer=preset.optimizer.name, options=preset.optimizer.options, ema=training.ema > 0
-    )
+    memory = _memory(preset, parts, batch, precision, table)
     loss = None
     if table.failure is None:
         with torch.no_grad():
@@ -78,7 +80,7 @@ def check(preset: Preset) -> dict[str, Any]:
         "parameters": table.parameters,
         "trainable_parameters": table.trainable_parameters,
         "flops": table.flops,
-        "memory": memory.to_dict(),
+        "memory": memory,
         "loss": loss,
         "device": str(device),
         "precision": precision,
@@ -87,3 +89,20 @@ def check(preset: Preset) -> dict[str, Any]:
         "epochs": training.epochs,
         "notes": [*notes, *data.notes, *batches.notes],
     }
+
+
+def _memory(preset: Preset, parts: Parts, batch: Batch, precision: str, table: Trace) -> dict[str, int]:
+    """Bytes of a step at its peak, by part; by a rougher rule where a step depends on numbers."""
+    training = preset.training
+    try:
+        return expected(
+            parts.task,
+            lambda task: assembly.build_optimizers(preset, task),
+            training,
+            Precision(precision, torch.device("cpu")),
+            batch,
+        ).to_dict()
+    except Exception:  # a network of the user's own may do anything, and reinforcement learning plays
+        return estimate_memory(
+            table, optimizer=preset.optimizer.name, options=preset.optimizer.options, ema=training.ema > 0
+        ).to_dict()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dlcore.gauges import Gpu, Host
 from tui import words
+from tui.memory_split import parts_of
 from tui.widgets.gauge import Part, Row, bar, history, percent, stacked
 
 History = Mapping[str, Sequence[float | None]]
@@ -20,6 +21,7 @@ LEGEND: Row = [
 ]
 CPU = "cpu"
 _LABEL = 7
+_PART = 12  # of a step's memory
 _FIGURES = 15
 _FULL = 0.97  # of a memory, from which it is worth a warning
 _GIB = 1 << 30
@@ -129,6 +131,24 @@ def host_rows(host: Host, past: History, width: int) -> list[Ranked]:
     tone = "warning" if taken is not None and taken >= _FULL else "primary"
     rows.append(Ranked(_row("disk", bar(taken, long, tone), figures, width), 1))
     return rows
+
+
+def step_rows(memory: Mapping[str, int], width: int) -> list[Ranked]:
+    """What a training step holds at its peak, a bar for each part; the first rows to go."""
+    parts = parts_of(memory)
+    total = sum(parts.values())
+    room = max(0, width - _PART - _FIGURES)
+    return [
+        Ranked(
+            [
+                Part(f"{name:<{_PART}}", "quiet"),
+                *bar(size / total, room),
+                Part(f"{words.size(size):>{_FIGURES}}"),
+            ],
+            6,
+        )
+        for name, size in parts.items()
+    ]
 
 
 def fitting(rows: Sequence[Ranked], height: int) -> list[Row]:

@@ -75,6 +75,7 @@ class RunState:
         best: None until an epoch was judged.
         reason: why it ended: epochs, patience, max_steps, a signal's name.
         choices: what each "auto" became, and why.
+        memory: bytes of a training step at its peak, by part, as it was measured.
         doing: what the worker says it is at before the first step, such as a download.
         notices: the latest, oldest first.
         answers: to viewers' commands, the latest, oldest first.
@@ -102,6 +103,7 @@ class RunState:
     best: Best | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
     doing: str = ""
     reason: str = ""
     error: str = ""
@@ -309,6 +311,11 @@ def _finding(state: RunState, event: Event) -> RunState:
     return _noted(state, event, f"doctor: {text(event, 'what')}", level)
 
 
+def _memory(state: RunState, event: Event) -> RunState:
+    sizes = {name: integer(event, name) for name in event if name not in ("seq", "step")}
+    return replace(state, memory={name: size for name, size in sizes.items() if size is not None})
+
+
 _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "created": _created,
     "started": _started,
@@ -321,6 +328,7 @@ _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "weights": lambda state, event: _noted(state, event, f"weights: {text(event, 'message')}"),
     "progress": _doing,
     "warning": _warning,
+    "memory": _memory,
     "nonfinite": _nonfinite,
     "finding": _finding,
     "test": _test,

@@ -114,7 +114,7 @@ class Bench:
             "bare": asdict(rounds.spread("bare")),
             "ratio": {**asdict(rounds.ratio("ours", "bare")), "rounds": len(rounds), "steps": steps},
             "split": split,
-            "memory": asdict(seen[0]),
+            "memory": asdict(seen[0]) | {"split": trainer.recorder.summary.get("memory", {})},
             "flops": {
                 "step": flops,
                 "achieved": flops * speed / step_samples,

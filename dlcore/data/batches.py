@@ -125,6 +125,13 @@ class Batches:
         ready = self._prepare is None and self._augment is None
         return stored if ready else self._finished(stored, self._draw(epoch))
 
+    @property
+    def resident(self) -> tuple[Tensor, ...]:
+        """What is kept in an accelerator's memory for all epochs."""
+        if self._loader is not None or self.device.type == "cpu" or self._inputs.device != self.device:
+            return ()
+        return self._inputs, self._targets
+
     def sizes(self, start: int, count: int) -> list[int]:
         """Samples of the batches from position ``start`` on, those of other processes counted in."""
         lows = range(start * self.batch_size, (start + count) * self.batch_size, self.batch_size)

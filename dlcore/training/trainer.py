@@ -27,6 +27,7 @@ from dlcore.training.evaluation import evaluate
 from dlcore.training.freezing import Freezing
 from dlcore.training.judging import figures_of, mode_of
 from dlcore.training.looks import Looks
+from dlcore.training.memory import measured
 from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
 from dlcore.training.progress import Progress, rng_state, set_rng_state, take_snapshot
 from dlcore.training.recorder import Recorder
@@ -95,6 +96,8 @@ class Trainer:
         self._started = self._saved_at = self._epoch_started = self.clock()
         self._seconds_before = 0.0
         self._epoch_from = 0
+        # The second step is weighed: the first one makes the optimizer's state. A compiled network cannot be.
+        self._to_weigh = 0 if training.compile or self.together else 2
 
     def fit(self) -> Outcome:
         """Train until an end is reached or asked for."""
@@ -159,7 +162,10 @@ class Trainer:
             watch.before()
         while True:
             try:
-                self.stepper.step(batches, factor, keep)
+                if self._to_weigh:
+                    self._weigh(batches, factor, keep)
+                else:
+                    self.stepper.step(batches, factor, keep)
                 break
             except DoesNotFitError:
                 pass  # handled below, when the exception no longer pins the tensors of its traceback
@@ -171,6 +177,17 @@ class Trainer:
         if self.stopwatch.running:
             self.recorder.scalars(self.progress.step, self.stopwatch.stop())
         return True
+
+    def _weigh(self, batches: Sequence[Batch], factor: float, keep: bool) -> None:
+        """A step of which the memory is told, where it is the one to weigh."""
+        self._to_weigh -= 1
+        if self._to_weigh:
+            self.stepper.step(batches, factor, keep)
+            return
+        data = [*(tensor for batch in batches for tensor in batch), *self.train.resident]
+        split = measured(self.stepper, data, lambda: self.stepper.step(batches, factor, keep)).to_dict()
+        self.recorder.event("memory", step=self.progress.step + 1, **split)
+        self.recorder.state(memory=split)
 
     def _record(self) -> None:
         """Fetch what the steps left on the device, judge it, and write it down."""

@@ -135,3 +135,12 @@ def test_a_history_ends_at_the_right_and_is_blank_where_nothing_was_known() -> N
 
 def test_a_percentage_always_takes_the_same_columns() -> None:
     assert {len(percent(share)) for share in (None, 0.0, 0.07, 0.5, 1.0)} == {5}
+
+
+def test_a_steps_memory_part_by_part() -> None:
+    memory = {"weights": 3 << 20, "activations": 9 << 20, "cached": 0, "peak": 12 << 20, "total": 12 << 20}
+    rows = ["".join(part.text for part in ranked.row) for ranked in gauge_rows.step_rows(memory, 50)]
+    assert [row.split()[0] for row in rows] == ["weights", "activations"]
+    assert [row[-7:] for row in rows] == ["3.0 MiB", "9.0 MiB"]
+    assert {len(row) for row in rows} == {50}
+    assert gauge_rows.step_rows({}, 50) == []

@@ -15,7 +15,7 @@ from rich.text import Text
 from dlcore import preset as presets
 from dlcore.cores import share_cores
 from dlcore.text_safety import safe_text
-from tui import words
+from tui import memory_split, words
 from tui.commands.common import print_json, terminal_width, wants_colour
 from tui.commands.status import status
 
@@ -118,6 +118,8 @@ def _machine(facts: Mapping[str, Any]) -> RenderableType:
     table.add_row(
         "peak memory", f"{words.size(memory['peak'])} {what}; {grown} more than before the training"
     )
+    if memory.get("split"):
+        table.add_row("of a step", memory_split.told(memory["split"]))
     if flops["step"]:
         table.add_row("work of a step", f"{_flops(flops['step'])}FLOP, {flops['how']}")
         table.add_row(

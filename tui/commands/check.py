@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcore import preset as presets
 from dlcore.text_safety import safe_text
-from tui import words
+from tui import memory_split, words
 from tui.commands import own_code
 from tui.commands.common import BAD_INPUT, paint, print_json
 
@@ -94,9 +94,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     frozen = facts["parameters"] - facts["trainable_parameters"]
     parameters = f"{facts['parameters']:,}" + (f", {frozen:,} of them frozen" if frozen else "")
     memory = facts["memory"]
-    parts = " + ".join(
-        f"{name} {words.size(size)}" for name, size in memory.items() if name != "total" and size
-    )
+    parts = memory_split.told(memory)
     pairs = [
         ("parameters", parameters),
         ("compute", f"{_mega(facts['flops'])} MFLOP a batch of {facts['batch_size']}, forward"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcore.text_safety import safe_text
-from tui import words
+from tui import memory_split, words
 from tui.commands.common import BAD_INPUT, paint, print_json
 
 INDENT = "  "
@@ -127,9 +127,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     memory = facts["memory"]
     samples = words.plural(facts["batch"]["size"], "sample")
     parameters = f"{facts['parameters']:,} ({words.size(facts['parameter_bytes'])})"
-    parts = " + ".join(
-        f"{name} {words.size(each)}" for name, each in memory.items() if name != "total" and each
-    )
+    parts = memory_split.told(memory)
     pairs = [
         ("parameters", parameters + (f", {frozen:,} of them frozen" if frozen else "")),
         ("compute", f"{_mega(facts['flops'])} MFLOP forward, for {samples}"),

@@ -13,7 +13,7 @@ import numpy as np
 from dlcore import series
 from dlcore.run_dir import RunDir, RunSummary
 from dlcore.text_safety import safe_text
-from tui import sentences, words
+from tui import memory_split, sentences, words
 from tui.commands.common import paint, print_json, runs_in, terminal_width, wants_colour
 from tui.curves import Curve, chart, thin
 from tui.facts import describe, latest_metrics
@@ -49,6 +49,7 @@ def page(run: RunDir, width: int) -> list[str]:
     parts = [
         _head(summary, state),
         _facts(summary, state),
+        _memory(state),
         _metrics(run, state),
         _charts(run, state, width),
         [f"{paint('!', 'yellow')} {notice.text}" for notice in warnings],
@@ -91,6 +92,13 @@ def _facts(summary: RunSummary, state: RunState) -> list[str]:
     known = [(f"  {name}", words.fit(value, 40)) for name, value in pairs if value not in ("", words.UNKNOWN)]
     rows = zip_longest(known[::2], known[1::2], fillvalue=("", ""))
     return words.columns([(*left, *right) for left, right in rows], "<<<<")
+
+
+def _memory(state: RunState) -> list[str]:
+    """What a step holds at its peak, as it was measured."""
+    if not state.memory:
+        return []
+    return [f"  memory of a step  {words.size(state.memory.get('peak'))}: {memory_split.told(state.memory)}"]
 
 
 def _metrics(run: RunDir, state: RunState) -> list[str]:

@@ -117,6 +117,8 @@ class SystemPanel(Panel):
         elif reading.gpus:
             rows = gauge_rows.many_gpus(reading.gpus, self._past, width)
         rows += gauge_rows.host_rows(reading.host, self._past, width)
+        if self.view is not None:
+            rows += gauge_rows.step_rows(self.view.state.memory, width)
         rows.append(gauge_rows.Ranked(gauge_rows.LEGEND, 5))
         return gauge_rows.fitting(rows, height)
 

@@ -26,8 +26,8 @@ from dlcore.training.step import DoesNotFitError, Stepper, has_fused_kernel
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.task import Task
 
-FIRST = 1
-"""Steps before any is watched: the first one makes the optimizer's state."""
+FIRST = 2
+"""Steps before any is watched: the first one makes the optimizer's state, the memory of the second may be told."""
 
 WATCHED = 2
 
