@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcore.gauges import Gpu, Host
 from tui import words
-from tui.gauge_rows import Ranked, fitting, host_rows, many_gpus, one_gpu
+from tui.gauge_rows import Ranked, fitting, host_rows, many_gpus, one_gpu, step_rows
 from tui.widgets.gauge import Part, Row, bar, history, percent, stacked
 
 GIB = 1 << 30
@@ -139,8 +139,8 @@ def test_a_percentage_always_takes_the_same_columns() -> None:
 
 def test_a_steps_memory_part_by_part() -> None:
     memory = {"weights": 3 << 20, "activations": 9 << 20, "cached": 0, "peak": 12 << 20, "total": 12 << 20}
-    rows = ["".join(part.text for part in ranked.row) for ranked in gauge_rows.step_rows(memory, 50)]
+    rows = ["".join(part.text for part in ranked.row) for ranked in step_rows(memory, 50)]
     assert [row.split()[0] for row in rows] == ["weights", "activations"]
     assert [row[-7:] for row in rows] == ["3.0 MiB", "9.0 MiB"]
     assert {len(row) for row in rows} == {50}
-    assert gauge_rows.step_rows({}, 50) == []
+    assert step_rows({}, 50) == []
