@@ -23,6 +23,7 @@ from dlcore.opening import Opened
 from dlcore.training.ema import EMA
 from dlcore.training.outcome import OUT_OF_MEMORY
 from dlcore.training.precision import Precision
+from dlcore.training.quick_adam import QuickStep
 from dlcore.training.step import parameters_of
 from dlcore.training.trainer import Trainer
 
@@ -138,6 +139,9 @@ class Bare:
         self.training, self.device = opened.preset.training, opened.device
         self.task, self.freezing = opened.parts.task, opened.parts.freezing
         self.optimizers = assembly.build_optimizers(opened.preset, self.task, opened.parts.rates)
+        for optimizer in self.optimizers.values():
+            if isinstance(optimizer, QuickStep):
+                optimizer.quick = False  # as it comes with torch
         self.precision = Precision(opened.precision, opened.device)
         self.ema = EMA(self.task.model, self.training.ema) if self.training.ema else None
         self._loader: Batches | None = None

@@ -3,7 +3,7 @@
 ``DLTUI_DATA=FOLDER python -m tests.benchmarks.mnist_mlp_rivals``. Contenders take turns in one process, an
 epoch of the same 54,000 images each; validation and checkpoints are left out for all, the recording of
 each with its defaults is in. Lightning and Keras take part where they are installed; all but the tutorial
-have their data in memory as floats, and our fused AdamW wherever an optimizer can be handed over.
+have their data in memory as floats, and torch's fused AdamW wherever an optimizer can be handed over.
 
 One thread and processor time by default, which leaves a neighbour's work out; ``--threads 2 --wall`` on a
 machine that is idle.
@@ -26,7 +26,6 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from dlcore.torchvision_compat import import_torchvision
-from dlcore.training import optimizers
 from dlcore.worker import Worker
 from tests.benchmarks import measure
 from tests.benchmarks.workloads import MLP, Bare, Epochs, open_run
@@ -100,7 +99,7 @@ def loops(worker: Worker, data: Path, folder: Path, clock: Clock) -> dict[str, C
     """The loops that a tutorial shows, over tensors and over torchvision's data set."""
     tensors = DataLoader(floats(worker), BATCH, shuffle=True)
     model = network()
-    fused = optimizers.adamw([model])
+    fused = torch.optim.AdamW(model.parameters(), fused=True)
 
     def over_tensors() -> float:
         start = clock()
@@ -168,7 +167,7 @@ def lightning(worker: Worker, folder: Path, clock: Clock, *, plain: bool) -> Con
             return loss
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
-            return optimizers.adamw([self.net])
+            return torch.optim.AdamW(self.net.parameters(), fused=True)
 
     class Times(L.Callback):
         start = seconds = 0.0

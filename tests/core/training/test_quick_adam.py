@@ -1,0 +1,152 @@
+"""The short way to the fused kernel gives torch's own weights, bit for bit, and gives way whenever it should."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlcore.training import quick_adam
+
+KINDS = [(quick_adam.Adam, torch.optim.Adam), (quick_adam.AdamW, torch.optim.AdamW)]
+Kind = type[torch.optim.Optimizer]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2))
+
+
+def optimizer_of(kind: Kind, model: nn.Module, **options: Any) -> Any:
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    exempt = [weight for weight in model.parameters() if weight.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": exempt, "weight_decay": 0.0}]
+    return kind(groups, **{"lr": 0.01, "betas": (0.8, 0.95), "fused": True} | options)
+
+
+def learn(
+    model: nn.Module, optimizer: Any, steps: int = 5, before: Callable[[int], None] = lambda step: None
+) -> list[Tensor]:
+    inputs = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
+    for step in range(steps):
+        before(step)
+        optimizer.zero_grad()
+        model(inputs * (step + 1)).square().mean().backward()
+        optimizer.step()
+    return [weight.detach().clone() for weight in model.parameters()]
+
+
+def same(left: list[Tensor], right: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=["adam", "adamw"])
+@pytest.mark.parametrize("options", [{}, {"amsgrad": True}, {"maximize": True}, {"fused": False}], ids=str)
+def test_the_weights_are_torchs(ours: Kind, theirs: Kind, options: dict[str, Any]) -> None:
+    quick, usual = network(), network()
+
+    assert same(
+        learn(quick, optimizer_of(ours, quick, **options)),
+        learn(usual, optimizer_of(theirs, usual, **options)),
+    )
+
+
+def test_the_short_way_is_taken_from_the_second_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    real = quick_adam.AdamW.usual
+    monkeypatch.setattr(
+        quick_adam.AdamW, "usual", staticmethod(lambda *args: (calls.append(1), real(*args))[1])
+    )
+    model = network()
+    optimizer = optimizer_of(quick_adam.AdamW, model)
+    learn(model, optimizer, 5)
+    assert len(calls) == 1
+
+    optimizer.quick = False
+    learn(model, optimizer, 5)
+    assert len(calls) == 6
+
+
+def test_the_rate_of_now_counts() -> None:
+    quick, usual = network(), network()
+    optimizers = [optimizer_of(quick_adam.AdamW, quick), optimizer_of(torch.optim.AdamW, usual)]
+
+    def change(step: int) -> None:
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01 / (step + 1)
+
+    assert same(learn(quick, optimizers[0], before=change), learn(usual, optimizers[1], before=change))
+
+
+def test_a_weight_without_a_gradient_stays() -> None:
+    quick, usual = network(), network()
+    trained = []
+    for kind, model in ((quick_adam.AdamW, quick), (torch.optim.AdamW, usual)):
+
+        def freeze(step: int, model: nn.Module = model) -> None:
+            model[0].weight.requires_grad_(step % 2 == 0)
+
+        trained.append(learn(model, optimizer_of(kind, model), 6, before=freeze))
+    assert same(*trained)
+
+
+def test_a_loaded_state_goes_on() -> None:
+    first, whole = network(), network()
+    optimizer = optimizer_of(quick_adam.AdamW, first)
+    learn(first, optimizer, 3)
+    saved = copy.deepcopy(optimizer.state_dict())
+    learn(first, optimizer, 2)  # what follows the checkpoint is lost
+
+    again = optimizer_of(torch.optim.AdamW, whole)
+    learn(whole, again, 3)
+    first.load_state_dict(whole.state_dict())
+    optimizer.load_state_dict(saved)
+
+    assert same(learn(first, optimizer), learn(whole, again))
+
+
+def test_a_group_that_is_added_learns() -> None:
+    quick, usual = network(), network()
+    trained = []
+    for kind, model in ((quick_adam.AdamW, quick), (torch.optim.AdamW, usual)):
+        optimizer = kind(model[0].parameters(), fused=True)
+        learn(model, optimizer, 2)
+        optimizer.add_param_group({"params": list(model[2].parameters())})
+        trained.append(learn(model, optimizer, 3))
+    assert same(*trained)
+
+
+def test_hooks_are_called_once_a_step() -> None:
+    model, seen = network(), []
+    optimizer = optimizer_of(quick_adam.AdamW, model)
+    learn(model, optimizer, 2)
+    before = optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    after = optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+
+    learn(model, optimizer, 1)
+    before.remove(), after.remove()
+    learn(model, optimizer, 1)
+
+    assert seen == ["before", "after"]
+
+
+def test_what_is_not_dense_is_refused_as_torch_refuses_it() -> None:
+    table = nn.Embedding(4, 3, sparse=True)
+    optimizer = quick_adam.Adam(table.parameters(), fused=True)
+    table(torch.tensor([1])).sum().backward()
+
+    with pytest.raises(RuntimeError, match="sparse"):
+        optimizer.step()
+
+
+def test_a_closure_is_called() -> None:
+    model = network()
+    optimizer = optimizer_of(quick_adam.Adam, model)
+    learn(model, optimizer, 2)
+
+    assert optimizer.step(lambda: 3.0) == 3.0
