@@ -15,11 +15,13 @@ class UpdateWatch:
 
     Attributes:
         ratios: length of the last watched step over the length of the weights, by the parameter's name.
+        typical: the middle one of all matrices and filters that moved; None while nothing was watched.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.ratios: dict[str, float] = {}
+        self.typical: float | None = None
         self._before: list[Tensor] = []
         self._watched: dict[str, nn.Parameter] = {}
 
@@ -40,11 +42,7 @@ class UpdateWatch:
             # A weight that is zero has no size to compare with: biases at the start.
             ratios = torch.where(sizes > TINY, moved / sizes.clamp(min=TINY), torch.nan)
             self.ratios = dict(zip(self._watched, ratios.tolist(), strict=True))
+            moving = [self.ratios[name] for name, each in self._watched.items() if each.dim() > 1]
+            moving = [ratio for ratio in moving if ratio > 0]
+            self.typical = statistics.median(moving) if moving else None
         self._before, self._watched = [], {}
-
-    @property
-    def typical(self) -> float | None:
-        """The middle one of all matrices and filters that moved; None while nothing was watched."""
-        shapes = {name: p.dim() for name, p in self.model.named_parameters()}
-        found = [ratio for name, ratio in self.ratios.items() if shapes.get(name, 0) > 1 and ratio > 0]
-        return statistics.median(found) if found else None

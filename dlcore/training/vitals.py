@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 
 import psutil
 import torch
 
 from dlcore.data.memory import free_memory
+
+SECONDS = 0.1
+"""Between two readings: an epoch may be shorter."""
 
 
 class Vitals:
@@ -15,10 +20,12 @@ class Vitals:
 
     Args:
         device: that trains.
+        clock: in seconds.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, clock: Callable[[], float] = time.monotonic) -> None:
+        self.device, self.clock = device, clock
+        self._next = 0.0
         self._process = psutil.Process()
         self._load = device.type == "cuda"
 
@@ -26,8 +33,12 @@ class Vitals:
         """Points by curve: bytes in use and left to take, and how busy a GPU is.
 
         Returns:
-            ``system/memory`` (allocated on a GPU, else resident), ``system/memory_left``, ``system/gpu`` from 0 to 1.
+            ``system/memory`` (allocated on a GPU, else resident), ``system/memory_left``, ``system/gpu`` from 0 to 1;
+            nothing where the last reading is younger than `SECONDS`.
         """
+        if self.clock() < self._next:
+            return {}
+        self._next = self.clock() + SECONDS
         if self.device.type != "cuda":
             with contextlib.suppress(psutil.Error):
                 left = float(free_memory())
