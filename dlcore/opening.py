@@ -169,7 +169,7 @@ def load_and_build(
     choices = parts.choices | {
         "device": f"{device} ({device_reason})",
         "precision": f"{precision} ({precision_reason})",
-        "threads": f"{torch.get_num_threads()} ({alone or waiting()})",
+        "threads": f"{torch.get_num_threads()} ({alone or _threads_reason(training)})",
         "batch_size": f"{training.batch_size} (asked for)",
         "workers": f"{training.workers} (asked for)",
         "channels_last": f"{'on' if training.channels_last else 'off'} (asked for)",
@@ -179,6 +179,12 @@ def load_and_build(
     opened = Opened(preset, parts, device, precision, choices)
     replayed, reason = opened.graph()
     return replace(opened, choices=choices | {"graph": f"{'on' if replayed else 'off'} ({reason})"})
+
+
+def _threads_reason(training: Training) -> str:
+    if torch.get_num_threads() > 1:
+        return waiting()
+    return "asked for" if training.threads == 1 else "as torch found it"
 
 
 def _optimizer(preset: Preset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,6 @@ from dlcore.bench.loops import Bare, Timed
 from dlcore.bench.turns import Spread, take_turns
 from dlcore.choosing import choose
 from dlcore.control import ControlReader
-from dlcore.cores import waiting
 from dlcore.errors import UserError
 from dlcore.events import EventWriter
 from dlcore.opening import Opened, load_and_build
@@ -50,7 +50,8 @@ def bench(preset: Preset, seconds: float, report: Report) -> dict[str, Any]:
     """Measure a preset for about so many seconds, its data loaded and its parts built before.
 
     Returns:
-        Plain data: ``ours`` and ``bare`` in samples a second, their ``ratio``, ``split`` of a step in seconds,
+        Plain data: ``ours`` and ``bare`` in samples a second (see ``unit``: in steps played where there is an
+        environment), their ``ratio``, ``split`` of a step in seconds,
         ``memory``, ``flops``, ``changes`` with their measured gain, and ``not_tried`` with reasons.
 
     Raises:
@@ -93,10 +94,12 @@ class Bench:
             self.report("the trainer beside a bare loop")
             bare.advance(min(2, steps))
             recording: list[float] = []
+            lasted: list[float] = []
 
             def ours() -> float:
                 window = trainer.advance(steps)
                 recording.append(window.recording / window.steps)
+                lasted.append(window.seconds / window.steps)
                 return window.samples_per_second
 
             rounds = take_turns(
@@ -106,8 +109,7 @@ class Bench:
             split["recording"] = sum(recording) / len(recording)
             self.notes += trainer.train.notes
             changes, left = self.try_changes(trainer, step, began)
-        speed = rounds.spread("ours").median
-        step_samples = self.preset.training.batch * self.preset.training.accumulate
+        achieved = flops / statistics.median(lasted)
         return {
             **self._facts(),
             "ours": asdict(rounds.spread("ours")),
@@ -117,9 +119,9 @@ class Bench:
             "memory": asdict(seen[0]) | {"split": trainer.recorder.summary.get("memory", {})},
             "flops": {
                 "step": flops,
-                "achieved": flops * speed / step_samples,
+                "achieved": achieved,
                 "peak": peak,
-                "share": flops * speed / step_samples / peak,
+                "share": achieved / peak,
                 "how": how,
             },
             "changes": changes,
@@ -221,9 +223,9 @@ class Bench:
             "device": str(opened.device),
             "precision": opened.precision,
             "threads": torch.get_num_threads(),
-            "waiting": waiting(),
             "batch_size": training.batch,
             "accumulate": training.accumulate,
+            "unit": "steps played" if opened.parts.data.spec.target == "reward" else "samples",
             "choices": opened.choices,
         }
 

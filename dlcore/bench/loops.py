@@ -25,6 +25,7 @@ from dlcore.training.outcome import OUT_OF_MEMORY
 from dlcore.training.precision import Precision
 from dlcore.training.quick_adam import QuickStep
 from dlcore.training.step import parameters_of
+from dlcore.training.task import Task
 from dlcore.training.trainer import Trainer
 
 
@@ -33,6 +34,7 @@ class Window:
     """What so many steps took.
 
     Attributes:
+        samples: learnt from; steps in the environment where one is played, since episodes differ in length.
         recording: of the seconds, those spent on records.
     """
 
@@ -47,6 +49,28 @@ class Window:
         return self.samples / self.seconds
 
 
+class Played:
+    """Counts what is played in an environment; a better policy plays longer episodes.
+
+    Args:
+        task: whose losses tell it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.count, self._loss = 0, task.loss
+        task.loss = self._counted  # type: ignore[method-assign]
+
+    def _counted(self, batch: Batch, phase: str) -> tuple[Any, Any]:
+        loss, facts = self._loss(batch, phase)
+        self.count += int(facts["length"].sum())
+        return loss, facts
+
+    @classmethod
+    def of(cls, task: Task) -> Played | None:
+        """None where no environment is played."""
+        return cls(task) if task.spec.target == "reward" else None
+
+
 class Timed(Trainer):
     """The trainer, on and on: it takes no results, saves nothing and obeys nobody."""
 
@@ -56,6 +80,7 @@ class Timed(Trainer):
         self.training = self.training.model_copy(update={"non_finite": "skip", "max_steps": 0})
         self._stream: Iterator[tuple[Batch, ...]] | None = None
         self._left = self._samples = 0
+        self._played = Played.of(self.task)
         self._recording = 0.0
         self._until_record = self.recorder.seconds
         self.task.model.train()
@@ -67,6 +92,7 @@ class Timed(Trainer):
             UserError: not even one sample fits in memory.
         """
         self._left, self._samples, self._recording = steps, 0, 0.0
+        played = self._played.count if self._played is not None else 0
         start = self.clock()
         self.recorder.next_due = start + self._until_record  # time that others took brings no record nearer
         while self._left:
@@ -76,7 +102,8 @@ class Timed(Trainer):
         finish(self.train.device)
         end = self.clock()
         self._until_record = self.recorder.next_due - end
-        return Window(end - start, steps, self._samples, self._recording)
+        samples = self._samples if self._played is None else self._played.count - played
+        return Window(end - start, steps, samples, self._recording)
 
     def split(self, steps: int) -> dict[str, float]:
         """Seconds a step spends on its parts, the mean of so many; the device is waited for between them."""
@@ -144,6 +171,7 @@ class Bare:
                 optimizer.quick = False  # as it comes with torch
         self.precision = Precision(opened.precision, opened.device)
         self.ema = EMA(self.task.model, self.training.ema) if self.training.ema else None
+        self._played = Played.of(self.task)
         self._loader: Batches | None = None
         self._batches = iter(self._all_batches(opened))
         self.task.model.train()
@@ -151,13 +179,15 @@ class Bare:
     def advance(self, steps: int) -> Window:
         """Make so many steps."""
         samples, accumulate = 0, self.training.accumulate
+        played = self._played.count if self._played is not None else 0
         start = time.perf_counter()
         for _ in range(steps):
             batches = list(islice(self._batches, accumulate))
             self._step(batches)
             samples += sum(len(batch.targets) for batch in batches)
         finish(self.device)
-        return Window(time.perf_counter() - start, steps, samples)
+        seconds = time.perf_counter() - start
+        return Window(seconds, steps, samples if self._played is None else self._played.count - played)
 
     def load(self) -> float:
         """Seconds that the batches of one step take to be there, while nothing else is done."""

@@ -15,8 +15,9 @@ from tui.commands.bench import page
 
 FACTS: dict[str, Any] = {
     "preset": "digits-cnn", "model": "cnn", "data": "digits", "task": "classification", "device": "cpu",
-    "precision": "fp32", "threads": 2, "waiting": "they sleep while they wait: cores are shared", "batch_size": 64,
-    "accumulate": 2,
+    "precision": "fp32", "threads": 2, "batch_size": 64,
+    "accumulate": 2, "unit": "samples",
+    "choices": {"threads": "2 (they sleep while they wait: cores are shared)"},
     "ours": {"median": 17641.0, "low": 17025.0, "high": 20488.0},
     "bare": {"median": 17300.0, "low": 17000.0, "high": 20000.0},
     "ratio": {"median": 1.02, "low": 0.99, "high": 1.04, "rounds": 7, "steps": 1},
@@ -47,7 +48,7 @@ def test_a_page_says_everything_that_was_measured() -> None:
     for figure in (
         "17,641", "1.02× [0.99, 1.04]", "7 rounds", "1 step each", "64 × 2", "57.4%", "2.18 ms", "50.0 µs",
         "414 MiB", "19.0 MiB more", "131 MFLOP", "36 GFLOP/s", "31.3%", "--set training.batch_size=256", "1.45×",
-        "0.47×", "the data is in memory", "2 samples were dropped",
+        "0.47×", "2 (they sleep while they wait", "samples/s", "the data is in memory", "2 samples were dropped",
     ):  # fmt: skip
         assert figure in text, figure
     assert "Faster here: --set training.batch_size=256, 1.45×." in text

@@ -78,7 +78,7 @@ def page(facts: Mapping[str, Any]) -> RenderableType:
 
 
 def _speeds(facts: Mapping[str, Any]) -> RenderableType:
-    table = _table("samples/s", "median", "middle half", "beside the bare loop")
+    table = _table(f"{facts['unit']}/s", "median", "middle half", "beside the bare loop")
     ratio = facts["ratio"]
     for name, label in (("ours", "dltui"), ("bare", "bare loop, same network and batches")):
         figure = facts[name]
@@ -127,12 +127,12 @@ def _machine(facts: Mapping[str, Any]) -> RenderableType:
             f"{_flops(flops['achieved'])}FLOP/s, {flops['share']:.1%} of the {_flops(flops['peak'])}FLOP/s "
             f"of the fastest matrix product here",
         )
-    table.add_row("threads", f"{facts['threads']}; {safe_text(facts['waiting'])}")
+    table.add_row("threads", safe_text(facts["choices"]["threads"]))
     return table
 
 
 def _changes(facts: Mapping[str, Any]) -> RenderableType:
-    table = _table("change", "samples/s", "")
+    table = _table("change", f"{facts['unit']}/s", "")
     better = [change for change in facts["changes"] if change["worth"]]
     others = [change for change in facts["changes"] if not change["worth"]]
     for change in better + others:

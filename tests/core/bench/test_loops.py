@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,22 @@ def test_windows_go_on_through_epochs(opened: Open) -> None:
     assert [window.samples for window in windows] == [5 * samples] * 2
     assert ours.progress.step == 5 * steps
     assert (ours.progress.epoch, ours.progress.batch) == (5, 0)
+
+
+def test_of_an_environment_the_steps_played_are_counted(opened: Open) -> None:
+    """A better policy plays longer episodes: episodes a second would tell how good it is, not how fast."""
+    for loop in opened("cartpole-policy", "training.batch_size=2"):
+        episodes: list[int] = []
+        told = loop.task.loss
+
+        def noted(*args: Any, told: Any = told, episodes: list[int] = episodes) -> Any:
+            loss, facts = told(*args)
+            episodes.extend(facts["length"].int().tolist())
+            return loss, facts
+
+        loop.task.loss = noted  # type: ignore[method-assign]
+        assert loop.advance(2).samples == sum(episodes)
+        assert len(episodes) >= 4
 
 
 def test_records_come_as_often_as_in_a_training(opened: Open) -> None:
