@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import torch
-
 from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
@@ -28,14 +26,14 @@ from dlcore.training.freezing import Freezing
 from dlcore.training.judging import figures_of, mode_of
 from dlcore.training.looks import Looks
 from dlcore.training.memory import measured
-from dlcore.training.outcome import OUT_OF_MEMORY, Outcome
+from dlcore.training.outcome import Outcome
 from dlcore.training.progress import Progress, rng_state, set_rng_state, take_snapshot
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Schedule
+from dlcore.training.shortage import evaluate_or_end, use_smaller_pieces
 from dlcore.training.signals import EXIT_CODES, Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
-from dlcore.training.trouble import is_out_of_memory
 from dlcore.training.vitals import Vitals
 
 
@@ -169,7 +167,7 @@ class Trainer:
                 break
             except DoesNotFitError:
                 pass  # handled below, when the exception no longer pins the tensors of its traceback
-            if not self._use_smaller_pieces(batches):
+            if not use_smaller_pieces(self, batches):
                 return False
         if watch is not None:
             watch.after()
@@ -253,7 +251,7 @@ class Trainer:
         metrics = progress.take_epoch_losses() if complete else {}
         better = False
         if not complete or progress.epoch % training.evaluate_every == 0 or progress.epoch >= training.epochs:
-            results = self._evaluate_or_end()
+            results = evaluate_or_end(self)
             if self.outcome is not None:
                 return
             metrics |= results
@@ -282,16 +280,6 @@ class Trainer:
             self.recorder.event("epoch", **facts)
         self.looks.at_epoch_end(self, better=better, over=self._end() is not None)
         self._obey()
-
-    def _evaluate_or_end(self) -> dict[str, float]:
-        """`evaluate`; where not even one sample fits in memory, the outcome is set and there is no result."""
-        try:
-            return self.evaluate()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        self._out_of_memory()  # now that the exception no longer pins the tensors of its traceback
-        return {}
 
     def evaluate(self) -> dict[str, float]:
         """Validation figures, with the averaged weights where there are any; recorded as points of this step."""
@@ -412,26 +400,3 @@ class Trainer:
     def _time_to_save(self) -> bool:
         every = self.checkpoint.every_seconds
         return every > 0 and self.clock() - self._saved_at >= every
-
-    def _use_smaller_pieces(self, batches: Sequence[Batch]) -> bool:
-        """Halve the pieces that go through at once; False at single samples, with the outcome set."""
-        size = max(len(batch.targets) for batch in batches)
-        if self.stepper.pieces >= size:
-            self.progress.batch -= len(batches)  # this step was not made
-            self._record()
-            if self.outcome is None:
-                self._out_of_memory()
-            return False
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self.stepper.pieces *= 2
-        micro = -(-size // self.stepper.pieces)
-        message = f"Out of memory: batches of {size} go through {micro} at a time from now on, with the same gradient."
-        self.recorder.event("oom", step=self.progress.step, micro_batch=micro)
-        self.recorder.event("warning", kind="oom", message=message)
-        return True
-
-    def _out_of_memory(self) -> None:
-        """Not even a single sample fits: keep what was trained, and end."""
-        self.save()
-        self.outcome = Outcome("failed", 1, OUT_OF_MEMORY)
