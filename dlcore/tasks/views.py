@@ -8,6 +8,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlcore.training.around import Around
+
 Views = Literal["none", "flip", "flip-shift"]
 
 
@@ -35,13 +37,13 @@ def _mirrored(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return 0.5 * network(images) + 0.5 * network(images.flip(-1))
 
 
-class OverViews(nn.Module):
-    """A network that answers with the mean over several views."""
+class OverViews(Around):
+    """A network that answers with the mean over several views; a file of weights alone does without them."""
 
-    def __init__(self, network: nn.Module, views: Views) -> None:
-        super().__init__()
-        self.network, self.views = network, views
+    def __init__(self, core: nn.Module, views: Views) -> None:
+        super().__init__(core)
+        self.views: Views = views
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) -> (batch, outputs)."""
-        return over_views(self.network, images, self.views)
+        return over_views(self.core, images, self.views)

@@ -100,8 +100,9 @@ class Muon(torch.optim.Optimizer):
         assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
+        if group["weight_decay"]:
+            gradient = gradient.add(parameter, alpha=group["weight_decay"])
         velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
-        _decay(parameter, group)
         parameter.sub_(gradient.add(velocity, alpha=group["momentum"]) * group["lr"])
 
 
@@ -141,7 +142,7 @@ def adam_group(
 def sgd_group(
     parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float = 0.0
 ) -> dict[str, Any]:
-    """SGD with Nesterov momentum and decoupled decay."""
+    """SGD with Nesterov momentum and an L2 penalty, which goes through the momentum too."""
     return {
         "params": list(parameters), "rule": "sgd", "lr": lr, "momentum": momentum, "weight_decay": weight_decay
     }  # fmt: skip

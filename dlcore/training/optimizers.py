@@ -172,7 +172,7 @@ def muon(
         sgd_lr: learning rate of the rest.
         sgd_head_lr: of the output layer; 0 for the same.
         sgd_momentum: Nesterov momentum of the rest.
-        sgd_decay: share of the rest that a step at the full rate removes.
+        sgd_decay: L2 penalty of the rest, as the share of it that each step at the full rate feeds to the momentum.
     """
     apart = {
         id(p)

@@ -10,6 +10,7 @@ from torch import nn
 from dlcore.data.spec import Batch, DataSpec
 from dlcore.errors import UserError
 from dlcore.tasks.classification import Classification
+from dlcore.training.around import core_of
 
 SPEC = DataSpec("image", (3, 6, 8), "class", 4, class_names=("a", "b", "c", "d"))
 
@@ -61,6 +62,9 @@ def test_what_is_answered_and_taken_away_is_what_was_measured() -> None:
     asked.model.eval()
     network, inputs = asked.exported(batch().inputs)
     torch.testing.assert_close(network(*inputs), expected("flip-shift"))
+    assert (
+        core_of(network).state_dict().keys() == asked.model.state_dict().keys()
+    )  # what a file of weights names
     (first, *_) = asked.answers(batch().inputs)
     assert first["probability"] == pytest.approx(expected("flip-shift")[0].softmax(0).max().item(), rel=1e-5)
 

@@ -146,13 +146,12 @@ def test_muon_beside_a_reference() -> None:
             group["lr"] = rate * factor
         optimizer.step()
         for n, (rate, momentum) in enumerate([(0.24, 0.6), (0.05, 0.85), (0.7, 0.85)]):
-            velocity[n] = momentum * velocity[n] + gradients[n]
-            ahead = gradients[n] + momentum * velocity[n]
+            gradient = gradients[n] + (weights[n] * 0.01 / rate if n else 0)  # the decay, as an L2 penalty
+            velocity[n] = momentum * velocity[n] + gradient
+            ahead = gradient + momentum * velocity[n]
             if n == 0:
                 weights[n] *= 4**0.5 / np.linalg.norm(weights[n])
                 ahead = reference_direction(ahead.reshape(4, -1), 3).reshape(ahead.shape)
-            else:
-                weights[n] *= 1 - 0.01 * factor
             weights[n] -= rate * factor * ahead
     for parameter, expected in zip(model.parameters(), weights, strict=True):
         np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=2e-4, atol=2e-5)
