@@ -1,13 +1,13 @@
 """Tensors as pictures of cells: heat maps, grids of maps, tables of values, points of a plane. No Textual widgets.
 
-Colours run from blue over grey to orange around 0, for eyes of any colour vision; without colours, signs of
-growing ink stand for the size.
+Colours run from blue over the theme's ground to orange around 0, for eyes of any colour vision; without colours,
+signs of growing ink stand for the size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.color import Color
 from rich.segment import Segment
@@ -27,8 +27,35 @@ if TYPE_CHECKING:
 Line = list[Part | Segment]
 Colour = tuple[int, int, int]
 
-LOW, MIDDLE, HIGH = (35, 90, 180), (38, 42, 50), (240, 150, 40)
-NOT_FINITE = (230, 60, 60)
+
+class Palette(NamedTuple):
+    """Colours on a ground: of the least number, of 0 or of nothing, of the largest, of none that is finite.
+
+    Attributes:
+        points: one a class, each to be seen on the ground.
+    """
+
+    low: Colour
+    middle: Colour
+    high: Colour
+    not_finite: Colour
+    points: tuple[Colour, ...]
+
+
+DARK = Palette(
+    (35, 90, 180), (38, 42, 50), (240, 150, 40), (230, 60, 60),
+    (
+        (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (70, 140, 220), (213, 94, 0), (204, 121, 167),
+        (160, 160, 160), (250, 250, 250), (170, 125, 80),
+    ),
+)  # fmt: skip
+LIGHT = Palette(
+    (20, 80, 175), (232, 232, 228), (190, 90, 0), (205, 20, 45),
+    (
+        (180, 110, 0), (20, 120, 190), (0, 125, 90), (130, 115, 0), (0, 60, 150), (190, 60, 0), (165, 60, 120),
+        (110, 110, 110), (30, 30, 30), (110, 70, 30),
+    ),
+)  # fmt: skip
 VALUE = 9  # columns of a number
 GAP = 1
 LARGEST_PIXEL = 4  # a number's columns where there is room
@@ -38,13 +65,9 @@ SMALL, USUAL, ALONE = (
     40,
 )  # columns: from which a map among others is enlarged, to which it is cut; of one alone
 SIGNS = "o+x*#@%&ABCDEFGH"
-POINT_COLOURS = (
-    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
-    (160, 160, 160), (250, 250, 250), (140, 100, 60),
-)  # fmt: skip
 
 
-def colours(values: Array, low: float, high: float) -> Any:
+def colours(values: Array, low: float, high: float, palette: Palette = DARK) -> Any:
     """(rows, columns) of numbers as (rows, columns, 3) of 0..255; 0 is in the middle where there are both signs."""
     import numpy as np
 
@@ -55,9 +78,10 @@ def colours(values: Array, low: float, high: float) -> Any:
     else:
         share = (clean - low) / (high - low) if high > low else np.zeros_like(clean)
     share = np.clip(share, -1, 1)[..., None]
-    ends = np.where(share < 0, np.array(LOW, float), np.array(HIGH, float))
-    mixed = np.array(MIDDLE, float) + np.abs(share) * (ends - np.array(MIDDLE, float))
-    mixed[~finite] = NOT_FINITE
+    ends = np.where(share < 0, np.array(palette.low, float), np.array(palette.high, float))
+    middle = np.array(palette.middle, float)
+    mixed = middle + np.abs(share) * (ends - middle)
+    mixed[~finite] = palette.not_finite
     return mixed.round().astype(int)
 
 
@@ -70,7 +94,12 @@ def extremes(values: Array) -> tuple[float, float]:
 
 
 def heat_map(
-    values: Array, width: int, limits: tuple[float, float] | None = None, *, least: int = ALONE
+    values: Array,
+    width: int,
+    limits: tuple[float, float] | None = None,
+    *,
+    least: int = ALONE,
+    palette: Palette = DARK,
 ) -> list[Line]:
     """A matrix, two rows a line; larger ones by leaving rows and columns out evenly, small ones enlarged.
 
@@ -85,7 +114,7 @@ def heat_map(
     chosen = values[[at * rows // tall for at in range(tall)]][
         :, [at * columns // wide for at in range(wide)]
     ]
-    mixed = colours(chosen, low, high).tolist()
+    mixed = colours(chosen, low, high, palette).tolist()
     pixels = tuple(tuple((r, g, b) for r, g, b in row) for row in mixed)
     return [list(line) for line in half_blocks.draw(pixels)]
 
@@ -99,7 +128,7 @@ def _enlarged(values: Array, width: int) -> Array:
     return values if by == 1 else np.repeat(np.repeat(values, by, 0), by, 1)
 
 
-def grid(maps: Array, width: int, most_lines: int = 400) -> list[Line]:
+def grid(maps: Array, width: int, most_lines: int = 400, *, palette: Palette = DARK) -> list[Line]:
     """Maps (count, height, width) side by side, each with its own number below; one scale for all."""
     limits = extremes(maps)
     count, _, columns = maps.shape
@@ -110,7 +139,8 @@ def grid(maps: Array, width: int, most_lines: int = 400) -> list[Line]:
     lines: list[Line] = []
     for start in range(0, count, across):
         blocks = [
-            heat_map(maps[at], column, limits, least=SMALL) for at in range(start, min(count, start + across))
+            heat_map(maps[at], column, limits, least=SMALL, palette=palette)
+            for at in range(start, min(count, start + across))
         ]
         for row in range(max(map(len, blocks))):
             line: Line = []
@@ -126,13 +156,13 @@ def grid(maps: Array, width: int, most_lines: int = 400) -> list[Line]:
     return lines
 
 
-def value_table(values: Array, width: int, most_lines: int = 200) -> list[Line]:
+def value_table(values: Array, width: int, most_lines: int = 200, *, palette: Palette = DARK) -> list[Line]:
     """A matrix as numbers on their colours, with the indices of rows and columns."""
     rows, columns = values.shape
     low, high = extremes(values)
     fit = max(1, (width - 5) // VALUE)
     shown = values[:most_lines, :fit]
-    mixed = colours(shown, low, high).tolist()
+    mixed = colours(shown, low, high, palette).tolist()
     head = "".join(f"{at:>{VALUE}}" for at in range(shown.shape[1]))
     lines: list[Line] = [[Part(f"{'':4}{head}", "quiet")]]
     for at, row in enumerate(shown.tolist()):
@@ -154,7 +184,7 @@ def _on(colour: Colour) -> Style:
     return Style(color=Color.from_rgb(*ink), bgcolor=Color.from_rgb(*colour))
 
 
-def scale(values: Array, width: int) -> Line:
+def scale(values: Array, width: int, palette: Palette = DARK) -> Line:
     """The colours from the least to the largest value."""
     import numpy as np
 
@@ -162,12 +192,14 @@ def scale(values: Array, width: int) -> Line:
     room = max(6, min(24, width - 24))
     steps = np.linspace(low, high, room, dtype=np.float32)[None]
     ramp: list[Part | Segment] = [Part(" " * room)] if is_ascii_only() else [
-        Segment("█", Style(color=Color.from_rgb(*each))) for each in colours(steps, low, high)[0].tolist()
+        Segment("█", Style(color=Color.from_rgb(*each))) for each in colours(steps, low, high, palette)[0].tolist()
     ]  # fmt: skip
     return [Part(f"{words.metric(low)} ", "quiet"), *ramp, Part(f" {words.metric(high)}", "quiet")]
 
 
-def points(plane: Array, kinds: Sequence[int], width: int, height: int) -> list[Line]:
+def points(
+    plane: Array, kinds: Sequence[int], width: int, height: int, palette: Palette = DARK
+) -> list[Line]:
     """Points (count, 2) as signs on a field; the sign and the colour tell the class."""
     import numpy as np
 
@@ -178,7 +210,7 @@ def points(plane: Array, kinds: Sequence[int], width: int, height: int) -> list[
     for at, (x, y) in enumerate(((clean - low) / room).tolist()):
         kind = kinds[at] if at < len(kinds) else 0
         row, column = round((1 - y) * (height - 1)), round(x * (width - 1))
-        field[row][column] = (SIGNS[kind % len(SIGNS)], POINT_COLOURS[kind % len(POINT_COLOURS)])
+        field[row][column] = (SIGNS[kind % len(SIGNS)], palette.points[kind % len(palette.points)])
     lines: list[Line] = []
     for cells in field:
         line: Line = []
@@ -190,7 +222,7 @@ def points(plane: Array, kinds: Sequence[int], width: int, height: int) -> list[
     return lines
 
 
-def legend(kinds: Sequence[int], names: Sequence[str], width: int) -> list[Line]:
+def legend(kinds: Sequence[int], names: Sequence[str], width: int, palette: Palette = DARK) -> list[Line]:
     """The sign of every class that occurs with its name, or its number where it has none; wrapped."""
     lines: list[Line] = [[]]
     used = 0
@@ -200,7 +232,7 @@ def legend(kinds: Sequence[int], names: Sequence[str], width: int) -> list[Line]
         if used and used + taken > width:
             lines.append([])
             used = 0
-        colour = Style(color=Color.from_rgb(*POINT_COLOURS[kind % len(POINT_COLOURS)]))
+        colour = Style(color=Color.from_rgb(*palette.points[kind % len(palette.points)]))
         lines[-1] += [Segment(SIGNS[kind % len(SIGNS)], colour), Part(f" {name}  ", "quiet")]
         used += taken
     return [line for line in lines if line]

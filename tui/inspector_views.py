@@ -82,21 +82,30 @@ def array_for(look: Inspection, choice: Choice) -> str:
     return ""
 
 
-def lines(look: Inspection, choice: Choice, array: Array | None, width: int, height: int) -> list[Line]:
+def lines(
+    look: Inspection,
+    choice: Choice,
+    array: Array | None,
+    width: int,
+    height: int,
+    palette: heat.Palette = heat.DARK,
+) -> list[Line]:
     """The view, at most ``width`` columns wide."""
     if choice.view == "statistics":
         return statistics(look, choice.layer, width)
     if array is None or not array.size:
         return [[Part(line, "quiet")] for line in _wrapped(NOTHING[choice.view], width)]
     if choice.view == "embedding" and array.ndim == 2:
-        return embedding(look, array, width, height)
+        return embedding(look, array, width, height, palette)
     if choice.view == "filters" and array.ndim == 4:
         return [
-            heat.scale(array, width),
+            heat.scale(array, width, palette),
             [],
-            *heat.grid(array[:, choice.indices[0] % array.shape[1] if choice.indices else 0], width),
+            *heat.grid(
+                array[:, choice.indices[0] % array.shape[1] if choice.indices else 0], width, palette=palette
+            ),
         ]
-    return tensor(look, choice, array, width)
+    return tensor(look, choice, array, width, palette)
 
 
 def statistics(look: Inspection, layer: int, width: int) -> list[Line]:
@@ -143,14 +152,18 @@ def _figures(table: Any, width: int) -> list[Line]:
     return [*page, [Part(f"  ✗ {words.count(bad)} are no numbers", "error")]] if bad else page
 
 
-def tensor(look: Inspection, choice: Choice, array: Array, width: int) -> list[Line]:
+def tensor(
+    look: Inspection, choice: Choice, array: Array, width: int, palette: heat.Palette = heat.DARK
+) -> list[Line]:
     """Two axes of a tensor as a heat map or a grid of them, and where that is within the rest."""
     shown, labels = sliced(array, choice, look.shown)
     head: list[Line] = [[Part(line, "quiet")] for line in _wrapped(labels, width)]
-    head += [heat.scale(shown, width), []]
+    head += [heat.scale(shown, width, palette), []]
     if choice.numbers:
-        return [*head, *heat.value_table(shown if shown.ndim == 2 else shown[0], width)]
-    return [*head, *(heat.grid(shown, width) if shown.ndim == 3 else heat.heat_map(shown, width))]
+        matrix = shown if shown.ndim == 2 else shown[0]
+        return [*head, *heat.value_table(matrix, width, palette=palette)]
+    draw = heat.grid if shown.ndim == 3 else heat.heat_map
+    return [*head, *draw(shown, width, palette=palette)]
 
 
 def sliced(array: Array, choice: Choice, samples: Sequence[int] = ()) -> tuple[Array, str]:
@@ -202,15 +215,17 @@ def axis_name(view: View, rank: int, axis: int) -> str:
     return names[axis] if axis < len(names) else f"axis {axis}"
 
 
-def embedding(look: Inspection, array: Array, width: int, height: int) -> list[Line]:
+def embedding(
+    look: Inspection, array: Array, width: int, height: int, palette: heat.Palette = heat.DARK
+) -> list[Line]:
     """Samples as points: near each other where the last layer sees them alike."""
     kinds = inspection.classes(look)
     share = inspection.plane_share(look)
     head = f"{len(array)} training samples before the last layer; the plane shows {share:.0%} of the variance"
     page: list[Line] = [[Part(line, "quiet")] for line in _wrapped(head, width)]
-    below = len(heat.legend(kinds, look.class_names, width))
-    page += heat.points(array[:, :2], kinds, max(8, width), max(6, height - len(page) - below))
-    return [*page, *heat.legend(kinds, look.class_names, width)]
+    legend = heat.legend(kinds, look.class_names, width, palette)
+    room = max(6, height - len(page) - len(legend))
+    return [*page, *heat.points(array[:, :2], kinds, max(8, width), room, palette), *legend]
 
 
 def flow_lines(look: Inspection, here: str, width: int) -> list[Line]:

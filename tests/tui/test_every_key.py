@@ -125,7 +125,7 @@ SCENES: dict[str, tuple[Opener, str]] = {
         "2 right_square_bracket left_square_bracket 3 4 5 1 greater_than_sign less_than_sign h H z z"
         " 6 slash x escape c C"
         " 7 full_stop comma left_square_bracket right_square_bracket"
-        " 8 left_square_bracket right_square_bracket I escape r escape t",
+        " 8 left_square_bracket right_square_bracket enter escape 2 I escape r escape t",
     ),
     "commands": (
         living,
@@ -135,7 +135,7 @@ SCENES: dict[str, tuple[Opener, str]] = {
     "doctor": (ailing, "9 n N space escape"),
     "inspector": (
         looked_into,
-        "left_square_bracket right_square_bracket a full_stop comma t colon semicolon t b w x f m e s c"
+        "left_square_bracket right_square_bracket a full_stop comma t colon semicolon t b w x f m e s c i"
         " down j k up end home G g pagedown pageup tab shift+tab 2 3 4 1 question_mark escape escape",
     ),
 }

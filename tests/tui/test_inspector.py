@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.color import Color
+from rich.segment import Segment
 from textual.pilot import Pilot
 
 from dlcore.run_dir import RunDir
 from tests.tui.inspection_cases import inspected_run
 from tests.tui.piloting import app_on, until
 from tests.tui.recorded import HOSTILE, make_run
-from tui import heat, inspection, inspector_views
+from tui import heat, inspection, inspector_views, themes
 from tui.inspection import Inspection
 from tui.inspector_views import Choice
-from tui.screens.inspector import InspectorScreen
+from tui.screens.inspector import OVER, InspectorScreen, Slider
 from tui.widgets.page import Page
 
 
@@ -63,10 +65,10 @@ def test_values_stand_where_they_are() -> None:
 def test_colours_part_at_zero_and_mark_what_is_no_number() -> None:
     low, zero, high, bad = heat.colours(np.array([[-2.0, 0.0, 2.0, np.inf]], np.float32), -2, 2)[0].tolist()
     assert (tuple(low), tuple(zero), tuple(high), tuple(bad)) == (
-        heat.LOW,
-        heat.MIDDLE,
-        heat.HIGH,
-        heat.NOT_FINITE,
+        heat.DARK.low,
+        heat.DARK.middle,
+        heat.DARK.high,
+        heat.DARK.not_finite,
     )
 
 
@@ -123,6 +125,46 @@ async def test_the_slider_goes_through_the_looks(home: Path) -> None:
         await until(pilot, lambda: screen.look.step == 161)
 
 
+async def test_a_run_without_a_look_says_what_to_do_and_a_live_one_can_be_asked(home: Path) -> None:
+    run = make_run(home, "plain")
+    async with app_on(home).run_test(size=(120, 40)) as pilot:
+        await pilot.app.push_screen(InspectorScreen(run.path))
+        await until(pilot, lambda: pilot.app.screen.query_one(Slider).told == OVER)
+        await pilot.press("i")
+        assert not run.control_path.exists() or '"inspect"' not in run.control_path.read_text()
+        with run.lock():
+            await pilot.press("i")
+            assert '"inspect"' in run.control_path.read_text()
+
+
+async def test_maps_are_drawn_for_the_theme_at_once_when_it_changes(home: Path) -> None:
+    run = inspected_run(home)
+    app = app_on(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_inspector(pilot, run)
+        await pilot.press("a")
+        drawn: list[heat.Palette] = []
+        for theme in (themes.LIGHT, themes.DARK):
+            app.theme = theme.name
+            await pilot.pause()
+            page = app.screen.query_one("#view-page", Page)
+            palette = heat.DARK if theme.dark else heat.LIGHT
+            ends = {Color.from_rgb(*each) for each in (palette.low, palette.high)}
+            inks = {part.style.color for line in page._lines for part in line if isinstance(part, Segment)}
+            assert ends & inks, theme.name
+            drawn.append(palette)
+        assert drawn == [heat.LIGHT, heat.DARK]
+
+
+def test_both_grounds_are_further_from_the_ends_than_from_their_theme() -> None:
+    for palette, theme in ((heat.DARK, themes.DARK), (heat.LIGHT, themes.LIGHT)):
+        ground = np.array(bytearray.fromhex(str(theme.background).lstrip("#")), float)
+        middle = np.array(palette.middle, float)
+        assert np.abs(middle - ground).sum() < 90
+        for colour in (palette.low, palette.high, *palette.points):
+            assert np.abs(np.array(colour) - ground).sum() > 180, (theme.name, colour)
+
+
 async def test_two_steps_side_by_side(home: Path) -> None:
     run = inspected_run(home)
     async with app_on(home).run_test(size=(140, 40)) as pilot:
@@ -173,14 +215,6 @@ async def test_a_layer_marked_is_the_layer_shown(home: Path) -> None:
         await until(pilot, lambda: screen.choice.layer == 3 and "output" in page(screen))
         assert screen.query_one("#view").border_title is not None
         assert "head" in str(screen.query_one("#view").border_title)
-
-
-async def test_a_run_nobody_looked_into_says_so(home: Path) -> None:
-    run = make_run(home)
-    async with app_on(home).run_test(size=(120, 40)) as pilot:
-        screen = InspectorScreen(run.path)
-        await pilot.app.push_screen(screen)
-        await until(pilot, lambda: "Nobody has looked" in str(screen.query_one("Slider").render()))
 
 
 async def test_names_from_outside_cannot_take_over_the_terminal(home: Path) -> None:

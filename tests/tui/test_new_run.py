@@ -298,6 +298,27 @@ async def test_what_is_wrong_stands_under_its_field_and_the_table_stays(home: Pa
         assert not it.screen.form.errors and it.screen.panels[2].frame_state == "input 64×1×8×8"
 
 
+async def test_a_failure_below_a_long_table_comes_into_sight(home: Path) -> None:
+    async with scene(home) as it:
+        answer = dict(it.screen.checks.shapes)
+        lines = it.screen.table.lines
+        failure = {
+            "path": "last", "type": "Linear", "kind": "shape", "inputs": [[4, 3]], "message": "needs 5", "source": "",
+        }  # fmt: skip
+        fixes = [
+            {"say": "model.hidden = 5", "why": "", "set": {"model": {"hidden": 5}}, "diff": "", "file": ""}
+        ]
+        long = {**answer, "rows": answer["rows"] * 9, "state": "failed", "failure": failure, "fixes": fixes}
+
+        def shown() -> str:
+            return "\n".join(lines.render_line(y).text for y in range(lines.size.height))
+
+        it.screen.table.show(long)
+        await it.until(lambda: "✗ last" in shown() and "model.hidden = 5" in shown())
+        it.screen.table.show(answer)
+        await it.until(lambda: lines.cursor == 0 and "✗" not in shown())
+
+
 async def test_only_what_the_shapes_depend_on_has_them_traced_again(home: Path) -> None:
     async with scene(home) as it:
         engine = it.screen.engine

@@ -718,8 +718,8 @@ async def test_every_key_is_named_and_can_be_found_in_the_palette(home: Path) ->
 @pytest.mark.parametrize(
     ("status", "keys"),
     [
-        ("running", ["pause", "learning rate", "smooth", "inspect", "leave"]),
-        ("stopped", ["resume", "try", "smooth", "back", "leave"]),
+        ("running", ["pause", "learning rate", "smooth", "inspector", "leave"]),
+        ("stopped", ["resume", "smooth", "evaluation", "inspector", "leave"]),
     ],
 )
 async def test_the_keys_that_matter_fit_the_state(home: Path, status: str, keys: Sequence[str]) -> None:

@@ -37,8 +37,6 @@ class LayersPanel(Panel):
     LayersPanel > Static { height: auto; color: $foreground 60%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("I,enter", "inspector", "Inspector", key_display="I", id="layers.inspector",
-                tooltip="Histograms, maps, tensors and gradient flow of every look"),
         Binding("left_square_bracket", "turn(-1)", "Earlier", key_display="[", id="layers.earlier",
                 tooltip="The inspection before this one"),
         Binding("right_square_bracket", "turn(1)", "Later", key_display="]", id="layers.later",

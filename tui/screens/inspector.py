@@ -20,9 +20,10 @@ from textual.events import Resize
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from dlcore.errors import UserError
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
-from tui import calculation, inspection, inspector_views, words
+from tui import calculation, heat, inspection, inspector_views, words
 from tui.engine_client import EngineClient, shared
 from tui.folder_follower import FolderFollower, FolderRead
 from tui.inspection import Inspection
@@ -39,7 +40,9 @@ from tui.widgets.tab_line import TabLine
 if TYPE_CHECKING:
     from tui.inspection import Array
 
-EMPTY = "Nobody has looked inside yet. Looks come by themselves at the first, best and last step; i asks for one now."
+EMPTY = "No look inside yet. They come by themselves at the first, best and last step; i asks for one now."
+OVER = "No look inside this network was kept. Train with inspection.every_epochs = 1, or press i while a run trains."
+ASKED = "Asked for a look: it comes after the step that is running."
 DAMAGED = "This look cannot be read. [ and ] go to others."
 TRACK = 40
 GAP = 3
@@ -117,6 +120,8 @@ class InspectorScreen(PanelScreen):
         Binding("c", "pin", "Compare", id="inspector.pin", tooltip="Keep this step beside the others, or no longer"),
         *(Binding(key, f"view('{view}')", view.capitalize(), id=f"inspector.{view}", show=False,
                   tooltip=f"{view.capitalize()} of the marked layer") for view, key in VIEWS),
+        Binding("i", "look", "Inspect", id="inspector.look", show=False,
+                tooltip="Look inside the network now, while it trains"),
         Binding("t", "numbers", "Numbers", id="inspector.numbers", tooltip="Values as numbers, or as colours",
                 show=False),
         Binding("x", "axes", "Axes", id="inspector.axes", tooltip="Show other axes of the tensor", show=False),
@@ -160,6 +165,11 @@ class InspectorScreen(PanelScreen):
                 yield Calculator(self.engine, calculation.remembered(self.dltui.preferences.get(TYPED, [])))
 
     @property
+    def _empty(self) -> str:
+        """Why there is nothing, and what to do."""
+        return EMPTY if self.run.is_locked() else OVER
+
+    @property
     def layer_list(self) -> LayerList:
         """The layers."""
         return self.query_one(LayerList)
@@ -171,6 +181,8 @@ class InspectorScreen(PanelScreen):
 
     def key_ids(self) -> Sequence[str]:
         """What turns a tensor, where one is shown."""
+        if not self.files:
+            return ("inspector.look", "inspector.calculate", "panels.next", "back")
         if self.choice.view in ("statistics", "embedding"):
             return self.KEYS
         return ("inspector.sample-on", "inspector.numbers", "inspector.axes", *self.KEYS[:3])
@@ -188,6 +200,7 @@ class InspectorScreen(PanelScreen):
             max(20, self.size.width // 2),
         )
         self.query_one(Slider).told = "reading …"
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self.call_after_refresh(self._follower.start)
         self.call_after_refresh(self.layer_list.focus)
 
@@ -219,7 +232,7 @@ class InspectorScreen(PanelScreen):
             len(self.files),
             self.files.index(self.file) if self.file in self.files else 0,
         )
-        slider.told = DAMAGED if damaged else told(self.look) if self.files else EMPTY
+        slider.told = DAMAGED if damaged else told(self.look) if self.files else self._empty
         self.calculator.x = self.look.fed
         self.query_one("#calculator", Frame).frame_state = f"x: {self.look.fed}" if self.look.fed else ""
         troubles = sum(bool(row.trouble) for row in self.look.rows)
@@ -283,7 +296,8 @@ class InspectorScreen(PanelScreen):
 
     def _lines(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
         array = self._arrays.get((name, inspector_views.array_for(look, self.choice)))
-        return list(inspector_views.lines(look, self.choice, array, width, height))
+        palette = heat.DARK if self.app.current_theme.dark else heat.LIGHT
+        return list(inspector_views.lines(look, self.choice, array, width, height, palette))
 
     def _show_flow(self) -> None:
         page = self.query_one("#flow-page", Page)
@@ -322,6 +336,20 @@ class InspectorScreen(PanelScreen):
         self.action_go(0)
 
     # Keys.
+
+    def action_look(self) -> None:
+        """Asks the worker for a look now; where there is none, says so."""
+        from dlcore import control
+
+        if not self.run.is_locked():
+            self.tell("This run is over: nobody can look inside its network now.", "warning")
+            return
+        try:
+            control.send(self.run, "inspect")
+        except (UserError, OSError) as error:
+            self.tell(f"Nobody could be asked: {error}", "error")
+        else:
+            self.tell(ASKED)
 
     def action_turn(self, by: int) -> None:
         """The look of another time; behind the last one always the newest."""

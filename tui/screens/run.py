@@ -51,7 +51,7 @@ _OWN_KEYS = {
     "events": "lines.search",
     "log": "lines.search",
     "samples": "samples.earlier",
-    "layers": "layers.inspector",
+    "layers": "layers.earlier",
     "doctor": "doctor.apply",
 }
 
@@ -254,8 +254,8 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         panel = self.current
         here = _OWN_KEYS.get(panel.KEY, "") if panel is not None else ""
         if self.view is not None and not self.alive:
-            return ("run.resume", "run.try", *([here] if here else []), "back", "run.leave")
-        return ("run.pause", "run.lr", here or "run.evaluate", "run.inspect", "run.leave")
+            return ("run.resume", here or "run.try", "run.evaluation", "run.inspector", "run.leave")
+        return ("run.pause", "run.lr", here or "run.inspect", "run.inspector", "run.leave")
 
     def show_inspections(self) -> None:  # noqa: D102
         self.go_to("layers")

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from dlcore.run_dir import RunDir
 from dlcore.text_safety import safe_text
 from tui import words
-from tui.messages import OpenEvaluation
+from tui.messages import OpenEvaluation, OpenInspector
 from tui.pending import Outcome, Pending
 from tui.run_state import LIVE, ROUTINE
 from tui.screens.chores import RunChores
@@ -50,6 +50,13 @@ class CommandScreen(RunChores):
         ),
         Binding("w", "ask('save')", "Save", id="run.save", tooltip="Write a checkpoint now"),
         Binding("i", "inspect", "Inspect", id="run.inspect", tooltip="Look inside the network now"),
+        Binding(
+            "I",
+            "inspector",
+            "Inspector",
+            id="run.inspector",
+            tooltip="Histograms, maps, tensors and gradient flow of every look",
+        ),
         Binding("X", "stop", "Stop", id="run.stop", tooltip="Save a checkpoint and stop"),
         Binding("r", "resume", "Resume", id="run.resume", tooltip="Go on from the last checkpoint"),
         Binding("t", "try", "Try", id="run.try", tooltip="One change beside this run, and both compared"),
@@ -57,6 +64,10 @@ class CommandScreen(RunChores):
             "q", "leave", "Leave", id="run.leave", tooltip="Leave; the training goes on unless you say so"
         ),
     ]
+
+    def action_inspector(self) -> None:
+        """All that the looks inside the network hold, on a screen of its own."""
+        self.post_message(OpenInspector(self.run.path))
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -44,13 +44,33 @@ class ShapeLines(LineList):
         super().__init__()
         self.answer: Mapping[str, Any] = {}
         self._rows: list[ShapeRow] = []
+        self._before_failure = -1  # where the cursor was
         self._columns: tuple[_Column, ...] = ()
 
     def show(self, answer: Mapping[str, Any]) -> None:
-        """Takes the engine's answer."""
+        """Takes the engine's answer; what fails, and what mends it, comes into sight by itself."""
         self.answer = answer
         self._lay_out()
         self.rows_changed()
+        failing = next((at for at, row in enumerate(self._rows) if row.tone == "error"), -1)
+        if failing < 0:
+            if self._before_failure >= 0:
+                self.cursor = self._before_failure
+            self._before_failure = -1
+            return
+        if self._before_failure < 0:
+            self._before_failure = self.cursor
+        if not self.has_focus:
+            self.cursor = failing
+        self.call_after_refresh(self._show_failure)
+
+    def _show_failure(self) -> None:
+        """Scrolls to the end, or as far as the failing row is still in sight."""
+        failing = next((at for at, row in enumerate(self._rows) if row.tone == "error"), -1)
+        if failing >= 0 and not self.has_focus:
+            room = max(1, self.scrollable_content_region.height - self.HEADING)
+            top = max(0, min(failing, len(self._rows) - room))
+            self.scroll_to(y=top, animate=False, force=True)
 
     def _lay_out(self) -> None:
         width = self.content_width
