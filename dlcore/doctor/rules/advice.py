@@ -31,6 +31,17 @@ def activation(record: Record, name: str) -> Iterator[Change]:
         yield Change(f"Use {name} as the activation.", (f"model.activation={name}",))
 
 
+def rectifiers(record: Record) -> Iterator[Change]:
+    """ReLUs, with weights drawn so that signals keep their size through them (He et al. 2015) where that can be had."""
+    alone, drawn = list(activation(record, "relu")), list(initialisation(record, "he"))
+    if alone and drawn:
+        yield Change(
+            "Use relu as the activation and draw the first weights by he.", (*alone[0].set, *drawn[0].set)
+        )
+    else:
+        yield from (*alone, *drawn)
+
+
 def initialisation(record: Record, name: str) -> Iterator[Change]:
     """Another draw of the first weights."""
     if record.has("model.init") and record.option("model.init") != name:

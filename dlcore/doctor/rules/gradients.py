@@ -59,9 +59,8 @@ def vanishing(record: Record) -> Iterator[Finding]:
         why="A layer moves as fast as its gradient is large, so the first layers stay as they were drawn. "
         "The last ones can only combine random features.",
         changes=(
-            *advice.activation(record, "relu"),
+            *advice.rectifiers(record),
             *advice.batch_norm(record),
-            *advice.initialisation(record, "he"),
         ),
         layer=first,
         step=record.last_look.get("step"),

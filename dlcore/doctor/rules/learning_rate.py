@@ -13,6 +13,8 @@ from dlcore.doctor.rules import advice
 
 LONG = 0.1
 SHORT = 1e-4
+USUAL = 1e-3
+MOST_RAISED = 1e4
 LEAST_STEPS = 30
 WARM = 0.2
 """Share of the training after which a warm-up is over, and little progress is too little."""
@@ -109,7 +111,9 @@ def too_low(record: Record) -> Iterator[Finding]:
     chance = record.chance
     if chance is not None and (record.start or 0) < 0.3 * chance:
         return  # it goes on from weights that know it already
-    factor = advice.FACTOR if ratio > SHORT / 10 else advice.FACTOR**2
+    factor = min(
+        USUAL / max(ratio, USUAL / MOST_RAISED), MOST_RAISED
+    )  # a step is as long as the rate is high
     yield Finding(
         rule="learning rate too low",
         severity="error",
@@ -118,5 +122,5 @@ def too_low(record: Record) -> Iterator[Finding]:
         f"the training loss fell by {max(0.0, lost):.1%} in {len(record.curve('train/loss')):,} steps",
         why="The direction is right and the steps are too short. "
         "At this pace it takes many times the epochs to arrive where a larger rate is at once.",
-        changes=tuple(advice.learning_rate(record, factor)) + tuple(advice.learning_rate(record, factor * 3)),
+        changes=tuple(advice.learning_rate(record, factor)) + tuple(advice.learning_rate(record, factor / 3)),
     )

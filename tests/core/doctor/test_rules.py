@@ -12,7 +12,7 @@ import pytest
 
 from dlcore import preset as presets
 from dlcore.doctor.diagnosis import diagnose
-from dlcore.doctor.findings import Change, Finding
+from dlcore.doctor.findings import Finding
 from dlcore.doctor.record import Curve, Record
 from dlcore.doctor.registry import rules
 from dlcore.run_dir import RunDir
@@ -90,7 +90,7 @@ def test_vanishing_gradients_name_the_first_layer(first: float, fires: bool) -> 
     if finding is not None:
         assert (finding.layer, finding.step) == ("layer0", 100)
         assert "1.0e-05 in layer0" in finding.evidence
-        assert Change("Use relu as the activation.", ("model.activation=relu",)) in finding.changes
+        assert finding.changes[0].set == ("model.activation=relu", "model.init=he")
 
 
 @pytest.mark.parametrize(("first", "fires"), [(200.0, True), (0.1, False)])
