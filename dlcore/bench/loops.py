@@ -23,7 +23,7 @@ from dlcore.opening import Opened
 from dlcore.training.ema import EMA
 from dlcore.training.outcome import OUT_OF_MEMORY
 from dlcore.training.precision import Precision
-from dlcore.training.quick_adam import QuickStep
+from dlcore.training.quick_steps import QuickStep
 from dlcore.training.step import parameters_of
 from dlcore.training.task import Task
 from dlcore.training.trainer import Trainer

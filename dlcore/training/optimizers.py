@@ -14,7 +14,7 @@ from torch import nn
 
 from dlcore.fields import Count, Fraction, NonNegative, Number, Positive
 from dlcore.registry import OPTIMIZERS
-from dlcore.training import quick_adam
+from dlcore.training import quick_steps
 from dlcore.training.muon import QUINTIC, Muon, adam_group, muon_group, sgd_group
 
 Optimizer = torch.optim.Optimizer
@@ -66,7 +66,7 @@ def sgd(
         nesterov: take the gradient where momentum leads (Sutskever et al. 2013); needs momentum.
         weight_decay: L2 penalty added to the gradient of matrices and filters.
     """
-    return torch.optim.SGD(
+    return quick_steps.SGD(
         _groups(modules, weight_decay),
         lr=lr,
         momentum=momentum,
@@ -115,7 +115,7 @@ def adam(
         weight_decay: L2 penalty added to the gradient; `adamw` decays the weights themselves.
     """
     groups = _groups(modules, weight_decay)
-    return quick_adam.Adam(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
+    return quick_steps.Adam(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
 
 
 @OPTIMIZERS.register()
@@ -136,7 +136,7 @@ def adamw(
         weight_decay: share of a matrix or filter, times lr, that each step removes.
     """
     groups = _groups(modules, weight_decay)
-    return quick_adam.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
+    return quick_steps.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(modules))
 
 
 @OPTIMIZERS.register()

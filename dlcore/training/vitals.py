@@ -11,7 +11,7 @@ import torch
 
 from dlcore.data.memory import free_memory
 
-SECONDS = 0.1
+SECONDS = 0.25
 """Between two readings: an epoch may be shorter."""
 
 

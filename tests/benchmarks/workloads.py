@@ -21,6 +21,7 @@ from dlcore import preset as presets
 from dlcore.data.spec import TensorPart
 from dlcore.run_dir import RunDir
 from dlcore.training import optimizers
+from dlcore.training.quick_steps import QuickStep
 from dlcore.training.signals import Flags
 from dlcore.training.trainer import Trainer
 from dlcore.worker import Worker
@@ -136,6 +137,8 @@ class Bare:
         self.model: nn.Module = deepcopy(worker.parts.model)
         options = worker.preset.optimizer.options
         self.optimizer = getattr(optimizers, worker.preset.optimizer.name)([self.model], **options)
+        if isinstance(self.optimizer, QuickStep):
+            self.optimizer.quick = False  # as it comes with torch
 
     def train(self) -> None:
         """One epoch."""

@@ -1,4 +1,4 @@
-"""Adam and AdamW as torch has them, with a step that goes straight to torch's fused kernel.
+"""SGD, Adam and AdamW as torch has them, with a step that goes straight to torch's fused kernel.
 
 ``torch.optim`` finds out anew at every step which tensors there are, of which kind and on which device: 20 to 30
 microseconds a group, half of what a small network's step takes on a CPU. What does not change is kept here instead.
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import optimizer
 
+UNUSUAL = ("amsgrad", "maximize", "capturable", "differentiable")
+
 
 @dataclass(frozen=True)
 class Group:
@@ -22,45 +24,44 @@ class Group:
 
     Attributes:
         settings: torch's own dict of the group, in which the learning rate changes.
+        kept: what the optimizer remembers of each parameter, a list for each of `QuickStep.KEPT`.
     """
 
     settings: dict[str, Any]
     params: list[Tensor]
-    exp_avgs: list[Tensor]
-    exp_avg_sqs: list[Tensor]
-    steps: list[Tensor]
+    kept: tuple[list[Tensor], ...]
 
 
 class QuickStep(torch.optim.Optimizer):
-    """Comes before Adam or AdamW among the bases.
+    """Comes before torch's optimizer among the bases.
 
     Attributes:
         quick: whether the short way may be taken; off, every step is torch's own.
+        usual: torch's own step.
     """
 
-    kernel: Callable[..., None]
+    KEPT: tuple[str, ...]
     usual: Callable[..., Any]
     quick = True
+    _begun = False
     _known: list[Group] | None = None
 
     def step(self, closure: Any = None) -> Any:
         """Change all weights by their gradients."""
         groups = self._groups() if self.quick and closure is None else None
         if groups is None:
+            self._begun = True  # torch has looked at the gradients and made what it remembers of them
             return self.usual(self, closure)
         with torch.no_grad():
             for group in groups:
-                gradients = [param.grad for param in group.params]
-                settings = group.settings
-                torch._foreach_add_(group.steps, 1)
-                self.kernel(
-                    group.params, gradients, group.exp_avgs, group.exp_avg_sqs, [], group.steps,
-                    lr=settings["lr"], beta1=settings["betas"][0], beta2=settings["betas"][1],
-                    weight_decay=settings["weight_decay"], eps=settings["eps"], amsgrad=False, maximize=False,
-                )  # fmt: skip
+                self._change(group, [param.grad for param in group.params], group.settings)
         return None
 
     step.hooked = True  # type: ignore[attr-defined]  # torch must not wrap it: a record for its profiler takes 10 µs
+
+    def _change(self, group: Group, gradients: list[Any], settings: dict[str, Any]) -> None:
+        """Call the kernel."""
+        raise NotImplementedError
 
     def _groups(self) -> list[Group] | None:
         """What the kernel is called with; None where this step is for torch."""
@@ -69,9 +70,7 @@ class QuickStep(torch.optim.Optimizer):
         if getattr(self, "found_inf", None) is not None or getattr(self, "grad_scale", None) is not None:
             return None  # a gradient scaler's, or of a step that may be skipped
         known = self._known
-        if known is None or any(
-            self.state[group.params[0]].get("step") is not group.steps[0] for group in known
-        ):
+        if known is None or not all(map(self._holds, known)):
             known = self._known = self._ordinary()  # at first, and when a state was loaded
         if known is None or len(known) != len(self.param_groups):
             return None
@@ -83,22 +82,49 @@ class QuickStep(torch.optim.Optimizer):
                     return None
         return known
 
+    def _holds(self, group: Group) -> bool:
+        """Whether these are still the tensors that the optimizer remembers."""
+        return not group.kept or self.state[group.params[0]].get(self.KEPT[0]) is group.kept[0][0]
+
+    def _remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        """Names of what is remembered of each parameter of a group."""
+        return self.KEPT
+
     def _ordinary(self) -> list[Group] | None:
         """All groups, where each is dense, of one kind, on the CPU and has a state; else None."""
+        if not self._begun:
+            return None
         found = []
         for settings in self.param_groups:
-            params = settings["params"]
-            unusual = ("amsgrad", "maximize", "capturable", "differentiable")
-            if not params or not settings["fused"] or any(settings[name] for name in unusual):
+            params, names = settings["params"], self._remembered(settings)
+            if not params or not settings["fused"] or any(settings.get(name) for name in UNUSUAL):
                 return None
-            states = [self.state.get(param, {}) for param in params]
             if any(type(param) is not nn.Parameter or param.device.type != "cpu" for param in params):
                 return None
-            if len({param.dtype for param in params}) != 1 or not all(states):
+            states = [self.state.get(param, {}) for param in params]
+            if len({param.dtype for param in params}) != 1 or any(
+                state.get(name) is None for state in states for name in names
+            ):
                 return None
-            columns = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-            found.append(Group(settings, params, *columns))
+            kept = tuple([state[name] for state in states] for name in names)
+            found.append(Group(settings, params, kept))
         return found
+
+
+class QuickAdam(QuickStep):
+    """What Adam and AdamW share."""
+
+    KEPT = ("exp_avg", "exp_avg_sq", "step")
+    kernel: Callable[..., None]
+
+    def _change(self, group: Group, gradients: list[Any], settings: dict[str, Any]) -> None:
+        averages, squares, steps = group.kept
+        torch._foreach_add_(steps, 1)
+        self.kernel(
+            group.params, gradients, averages, squares, [], steps,
+            lr=settings["lr"], beta1=settings["betas"][0], beta2=settings["betas"][1],
+            weight_decay=settings["weight_decay"], eps=settings["eps"], amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 def _global_hooks() -> bool:
@@ -111,15 +137,32 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return step if getattr(step, "hooked", False) else torch.optim.Optimizer.profile_hook_step(step)
 
 
-class Adam(QuickStep, torch.optim.Adam):
+class Adam(QuickAdam, torch.optim.Adam):
     """`torch.optim.Adam`."""
 
     kernel = staticmethod(torch._fused_adam_)
     usual = staticmethod(_with_hooks(torch.optim.Adam.step))
 
 
-class AdamW(QuickStep, torch.optim.AdamW):
+class AdamW(QuickAdam, torch.optim.AdamW):
     """`torch.optim.AdamW`."""
 
     kernel = staticmethod(torch._fused_adamw_)
     usual = staticmethod(_with_hooks(torch.optim.AdamW.step))
+
+
+class SGD(QuickStep, torch.optim.SGD):
+    """`torch.optim.SGD`."""
+
+    KEPT = ("momentum_buffer",)
+    usual = staticmethod(_with_hooks(torch.optim.SGD.step))
+
+    def _remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        return self.KEPT if settings["momentum"] else ()
+
+    def _change(self, group: Group, gradients: list[Any], settings: dict[str, Any]) -> None:
+        torch._fused_sgd_(
+            group.params, gradients, group.kept[0] if group.kept else [],
+            weight_decay=settings["weight_decay"], momentum=settings["momentum"], lr=settings["lr"],
+            dampening=settings["dampening"], nesterov=settings["nesterov"], maximize=False, is_first_step=False,
+        )  # fmt: skip

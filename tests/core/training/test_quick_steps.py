@@ -10,9 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcore.training import quick_adam
+from dlcore.training import quick_steps
 
-KINDS = [(quick_adam.Adam, torch.optim.Adam), (quick_adam.AdamW, torch.optim.AdamW)]
+PAIRS = {
+    "adam": (quick_steps.Adam, torch.optim.Adam),
+    "adamw": (quick_steps.AdamW, torch.optim.AdamW),
+    "sgd": (quick_steps.SGD, torch.optim.SGD),
+}
+CASES = [
+    *((name, options) for name in ("adam", "adamw") for options in ({}, {"amsgrad": True})),
+    *(("sgd", options) for options in ({}, {"momentum": 0.0}, {"nesterov": True}, {"dampening": 0.3})),
+    *((name, options) for name in PAIRS for options in ({"maximize": True}, {"fused": False})),
+]
 Kind = type[torch.optim.Optimizer]
 
 
@@ -25,7 +34,8 @@ def optimizer_of(kind: Kind, model: nn.Module, **options: Any) -> Any:
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     exempt = [weight for weight in model.parameters() if weight.ndim < 2]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": exempt, "weight_decay": 0.0}]
-    return kind(groups, **{"lr": 0.01, "betas": (0.8, 0.95), "fused": True} | options)
+    usual = {"momentum": 0.9} if issubclass(kind, torch.optim.SGD) else {"betas": (0.8, 0.95)}
+    return kind(groups, **usual | {"lr": 0.01, "fused": True} | options)
 
 
 def learn(
@@ -44,10 +54,10 @@ def same(left: list[Tensor], right: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
-@pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=["adam", "adamw"])
-@pytest.mark.parametrize("options", [{}, {"amsgrad": True}, {"maximize": True}, {"fused": False}], ids=str)
-def test_the_weights_are_torchs(ours: Kind, theirs: Kind, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_the_weights_are_torchs(name: str, options: dict[str, Any]) -> None:
     quick, usual = network(), network()
+    ours, theirs = PAIRS[name]
 
     assert same(
         learn(quick, optimizer_of(ours, quick, **options)),
@@ -55,14 +65,14 @@ def test_the_weights_are_torchs(ours: Kind, theirs: Kind, options: dict[str, Any
     )
 
 
-def test_the_short_way_is_taken_from_the_second_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_short_way_is_taken_from_the_second_step_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    real = quick_adam.AdamW.usual
-    monkeypatch.setattr(
-        quick_adam.AdamW, "usual", staticmethod(lambda *args: (calls.append(1), real(*args))[1])
-    )
+    kind, _ = PAIRS[name]
+    real = kind.usual
+    monkeypatch.setattr(kind, "usual", staticmethod(lambda *args: (calls.append(1), real(*args))[1]))
     model = network()
-    optimizer = optimizer_of(quick_adam.AdamW, model)
+    optimizer = optimizer_of(kind, model)
     learn(model, optimizer, 5)
     assert len(calls) == 1
 
@@ -73,7 +83,7 @@ def test_the_short_way_is_taken_from_the_second_step_on(monkeypatch: pytest.Monk
 
 def test_the_rate_of_now_counts() -> None:
     quick, usual = network(), network()
-    optimizers = [optimizer_of(quick_adam.AdamW, quick), optimizer_of(torch.optim.AdamW, usual)]
+    optimizers = [optimizer_of(quick_steps.AdamW, quick), optimizer_of(torch.optim.AdamW, usual)]
 
     def change(step: int) -> None:
         for optimizer in optimizers:
@@ -83,10 +93,11 @@ def test_the_rate_of_now_counts() -> None:
     assert same(learn(quick, optimizers[0], before=change), learn(usual, optimizers[1], before=change))
 
 
-def test_a_weight_without_a_gradient_stays() -> None:
-    quick, usual = network(), network()
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_weight_without_a_gradient_stays(name: str) -> None:
     trained = []
-    for kind, model in ((quick_adam.AdamW, quick), (torch.optim.AdamW, usual)):
+    for kind in PAIRS[name]:
+        model = network()
 
         def freeze(step: int, model: nn.Module = model) -> None:
             model[0].weight.requires_grad_(step % 2 == 0)
@@ -95,14 +106,16 @@ def test_a_weight_without_a_gradient_stays() -> None:
     assert same(*trained)
 
 
-def test_a_loaded_state_goes_on() -> None:
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_loaded_state_goes_on(name: str) -> None:
     first, whole = network(), network()
-    optimizer = optimizer_of(quick_adam.AdamW, first)
+    ours, theirs = PAIRS[name]
+    optimizer = optimizer_of(ours, first)
     learn(first, optimizer, 3)
     saved = copy.deepcopy(optimizer.state_dict())
     learn(first, optimizer, 2)  # what follows the checkpoint is lost
 
-    again = optimizer_of(torch.optim.AdamW, whole)
+    again = optimizer_of(theirs, whole)
     learn(whole, again, 3)
     first.load_state_dict(whole.state_dict())
     optimizer.load_state_dict(saved)
@@ -113,7 +126,7 @@ def test_a_loaded_state_goes_on() -> None:
 def test_a_group_that_is_added_learns() -> None:
     quick, usual = network(), network()
     trained = []
-    for kind, model in ((quick_adam.AdamW, quick), (torch.optim.AdamW, usual)):
+    for kind, model in ((quick_steps.AdamW, quick), (torch.optim.AdamW, usual)):
         optimizer = kind(model[0].parameters(), fused=True)
         learn(model, optimizer, 2)
         optimizer.add_param_group({"params": list(model[2].parameters())})
@@ -123,7 +136,7 @@ def test_a_group_that_is_added_learns() -> None:
 
 def test_hooks_are_called_once_a_step() -> None:
     model, seen = network(), []
-    optimizer = optimizer_of(quick_adam.AdamW, model)
+    optimizer = optimizer_of(quick_steps.AdamW, model)
     learn(model, optimizer, 2)
     before = optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
     after = optimizer.register_step_post_hook(lambda *_: seen.append("after"))
@@ -137,7 +150,7 @@ def test_hooks_are_called_once_a_step() -> None:
 
 def test_what_is_not_dense_is_refused_as_torch_refuses_it() -> None:
     table = nn.Embedding(4, 3, sparse=True)
-    optimizer = quick_adam.Adam(table.parameters(), fused=True)
+    optimizer = quick_steps.Adam(table.parameters(), fused=True)
     table(torch.tensor([1])).sum().backward()
 
     with pytest.raises(RuntimeError, match="sparse"):
@@ -146,7 +159,7 @@ def test_what_is_not_dense_is_refused_as_torch_refuses_it() -> None:
 
 def test_a_closure_is_called() -> None:
     model = network()
-    optimizer = optimizer_of(quick_adam.Adam, model)
+    optimizer = optimizer_of(quick_steps.Adam, model)
     learn(model, optimizer, 2)
 
     assert optimizer.step(lambda: 3.0) == 3.0
