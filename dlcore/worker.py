@@ -269,7 +269,7 @@ class Worker:
         return chosen if isinstance(chosen, dict) and self.folder.newest() is not None else {}
 
     def _write_description(self) -> None:
-        """The data's spec, needed to predict when the data is gone."""
+        """The data's spec, needed to predict when the data is gone, and the whole preset."""
         facts = {
             "spec": self.parts.data.spec.to_dict(),
             "fingerprint": fingerprint(self.opened.device),
@@ -279,6 +279,7 @@ class Worker:
         }
         try:
             self.run.update_json("run.json", facts)
+            self._write_preset()  # whoever started the run may not know the builders' defaults
         except OSError as error:
             raise _in_the_way(self.run, error) from error
 
@@ -292,7 +293,11 @@ class Worker:
     def _remember(self, training: Training) -> None:
         self.preset = self.preset.model_copy(update={"training": training})
         if self.writes:
-            write_atomic(self.run.preset_path, dump(self.preset).encode())
+            self._write_preset()
+
+    def _write_preset(self) -> None:
+        """Every default spelled out."""
+        write_atomic(self.run.preset_path, dump(self.preset).encode())
 
     def _report(self, message: str) -> None:
         print(message, flush=True)

@@ -131,6 +131,20 @@ def test_a_training_in_the_foreground_goes_on_without_its_painter(
     assert events(run, "epoch")[-1]["epoch"] == 30
 
 
+def test_a_detached_run_spells_every_default_out(runs: Path, tmp_path: Path, ends: None) -> None:
+    """As one in the foreground: what runs must not depend on the defaults of a later version."""
+    preset = toy(tmp_path, epochs=1)
+    texts = []
+    for how in ((), ("--detach",)):
+        done = dltui("run", preset, "--runs", runs, "--name", f"run{len(texts)}", *how)
+        assert done.returncode == 0, done.stderr
+        run = RunDir(runs / f"run{len(texts)}")
+        await_event(run, "finished")
+        texts.append(run.preset_path.read_text())
+    assert texts[0] == texts[1]
+    assert "batch_norm = " in texts[0] or "dropout = " in texts[0]
+
+
 def test_what_keeps_a_detached_run_from_starting_reaches_who_started_it(runs: Path, tmp_path: Path) -> None:
     preset = toy(tmp_path, more='monitor = "train/loss"\n')
     refused = dltui("run", preset, "--runs", runs, "--detach")
