@@ -63,6 +63,7 @@ class Record:
         examination: figures from before the training; see `dlcore.inspection.examination`.
         curves: by metric.
         last_look: the newest look inside the network; empty when nobody looked.
+        first_look: the oldest one, of the network as it was drawn where it is of step 0.
         events: in their order.
     """
 
@@ -72,6 +73,7 @@ class Record:
     examination: Table = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     last_look: Table = field(default_factory=dict)
+    first_look: Table = field(default_factory=dict)
     events: Sequence[Table] = ()
 
     @classmethod
@@ -87,7 +89,8 @@ class Record:
             task=str(choices.get("task", named)).partition(" ")[0],
             examination=_table(about.get("examination")),
             curves={name: _curve(run, name) for name in series.names(run.metrics_path)},
-            last_look=_newest_look(run.inspections_path),
+            last_look=_look(run.inspections_path, -1),
+            first_look=_look(run.inspections_path, 0),
             events=tuple(EventReader(run.events_path).read()),
         )
 
@@ -155,8 +158,13 @@ class Record:
 
     def rows(self) -> Iterator[Table]:
         """Layers of the newest look, in the order of the forward pass."""
-        listed = self.last_look.get("layers")
-        return (row for row in (listed if isinstance(listed, list) else []) if isinstance(row, Mapping))
+        return _rows(self.last_look)
+
+    def as_drawn(self, layer: str) -> Table:
+        """A layer before the first step; empty where nobody looked then."""
+        if self.first_look.get("step") != 0:
+            return {}
+        return next((row for row in _rows(self.first_look) if row.get("path") == layer), {})
 
     def of_kind(self, event: str) -> list[Table]:
         """The events of one kind."""
@@ -181,12 +189,18 @@ def _curve(run: RunDir, name: str) -> Curve:
     return Curve(np.asarray(read.step[good]), np.asarray(read.value[good]))
 
 
-def _newest_look(folder: Path) -> Table:
+def _rows(look: Table) -> Iterator[Table]:
+    listed = look.get("layers")
+    return (row for row in (listed if isinstance(listed, list) else []) if isinstance(row, Mapping))
+
+
+def _look(folder: Path, number: int) -> Table:
+    """One of the looks, by its place among them."""
     try:
         names = sorted(folder.glob("step-*.json"))
     except OSError:
         return {}
-    return _table(_json(names[-1])) if names else {}
+    return _table(_json(names[number])) if names else {}
 
 
 def _preset(path: Path) -> Mapping[str, Table]:

@@ -109,6 +109,31 @@ def test_dead_relus(dead: float, severity: str | None) -> None:
     assert (finding.severity if finding else None) == severity
 
 
+@pytest.mark.parametrize("kind", ["dead", "saturated"])
+@pytest.mark.parametrize("name", ["mlp", "net.py:Net"])
+@pytest.mark.parametrize("at_first", [True, False])
+def test_what_was_so_before_the_first_step_is_no_matter_of_the_rate(
+    kind: str, name: str, at_first: bool
+) -> None:
+    preset = {
+        "model": {"name": name} | ({"init": "default", "activation": "tanh"} if name == "mlp" else {}),
+        "optimizer": {"lr": 0.1},
+    }
+    last = layers(0.1, 0.1, **{kind: 0.95})
+    last["layers"][1]["activation"] = {}
+    first = last if at_first else layers(0.1, 0.1, **{kind: 0.2})
+    rule = {"dead": "dead ReLUs", "saturated": "saturated units"}[kind]
+
+    finding = found(rule, preset=preset, last_look=last, first_look=first | {"step": 0})
+
+    assert finding is not None
+    changed = [key.partition("=")[0] for change in finding.changes for key in change.set]
+    assert ("optimizer.lr" in changed) is not at_first
+    assert ("model.init" in changed) is (name == "mlp")
+    assert any("your own code" in change.say for change in finding.changes) is (name != "mlp")
+    assert ("before the first step 95.0%" in finding.evidence) is at_first
+
+
 def test_saturated_units_do_not_count_at_the_output() -> None:
     look = layers(0.1, 0.1)
     look["layers"][1]["activation"] = {"saturated": 0.99}
