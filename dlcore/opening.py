@@ -174,7 +174,7 @@ def load_and_build(
         "workers": f"{training.workers} (asked for)",
         "channels_last": f"{'on' if training.channels_last else 'off'} (asked for)",
         "optimizer": _optimizer(preset),
-        "data": _whereabouts(parts, device, training),
+        "data": whereabouts(parts.data.train, device, training),
     }
     opened = Opened(preset, parts, device, precision, choices)
     replayed, reason = opened.graph()
@@ -195,16 +195,16 @@ def _optimizer(preset: Preset) -> str:
     return f"{preset.optimizer.name}, fused (one kernel changes all weights)"
 
 
-def _whereabouts(parts: Parts, device: torch.device, training: Training) -> str:
-    """Where the training part is while it is learnt from."""
-    part = parts.data.train
+def whereabouts(part: Part, device: torch.device, training: Training) -> str:
+    """Where the training part is while it is learnt from, and how its batches get to the device."""
+    travels = ", copied from pinned memory one batch ahead" if device.type == "cuda" else ""
     if not isinstance(part, TensorPart):
-        return f"read batch by batch ({len(part):,} samples are not kept in memory)"
+        return f"read batch by batch{travels} ({len(part):,} samples are not kept in memory)"
     size = f"{part.inputs.nbytes / 2**20:,.1f} MiB"
     if device.type == "cpu":
         return f"in memory ({size})"
     if not training.data_on_device:
-        return f"in the host's memory (asked for; {size})"
+        return f"in the host's memory{travels} (asked for; {size})"
     if fits_on(device, part.inputs):
         return f"on {device} ({size}, less than half of its free memory)"
-    return f"in the host's memory ({size} are more than half of what is free on {device})"
+    return f"in the host's memory{travels} ({size} are more than half of what is free on {device})"

@@ -2,7 +2,7 @@
 
 Order = f(seed, epoch) and augmentation = f(seed, epoch, sample), whatever the device, the number of loader
 workers and the batch an epoch is taken up at. A part in memory is sliced by a permutation: two gathers a
-batch and no per-sample Python.
+batch and no per-sample Python. Batches that are not on the training device yet go there through `ring`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dlcore.data.loader import Loader
 from dlcore.data.memory import free_memory
+from dlcore.data.ring import ring_to
 from dlcore.data.seeding import torch_generator
 from dlcore.data.spec import Batch, DatasetPart, Part, TensorPart
 from dlcore.errors import UserError
@@ -111,8 +112,10 @@ class Batches:
                 place(part.inputs, part.prepare, self.device) if on_device else (part.inputs, part.prepare)
             )
             self._targets = part.targets.to(self._inputs.device)
+            self._away = self._inputs.device.type != self.device.type
         else:
             self._open_loader(part, workers)
+        self._ring = ring_to(self.device) if self._away else None
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -122,13 +125,19 @@ class Batches:
         """The batches of ``epoch`` from the one at position ``start`` on; earlier ones cost nothing."""
         order = self._order(epoch)
         stored = self._loaded(epoch, order, start) if self._loader else self._sliced(order, start)
+        if self._ring is not None:
+            stored = self._ring.ahead(stored)
+        elif self._away:
+            stored = self._moved(stored)
         ready = self._prepare is None and self._augment is None
         return stored if ready else self._finished(stored, self._draw(epoch))
 
     @property
     def resident(self) -> tuple[Tensor, ...]:
-        """What is kept in an accelerator's memory for all epochs."""
-        if self._loader is not None or self.device.type == "cpu" or self._inputs.device != self.device:
+        """What lies in an accelerator's memory beside the batch in use: the whole part, or the next batch of it."""
+        if self._ring is not None:
+            return self._ring.under_way
+        if self._away or self.device.type == "cpu":
             return ()
         return self._inputs, self._targets
 
@@ -144,9 +153,8 @@ class Batches:
 
     def _open_loader(self, part: DatasetPart, workers: int) -> None:
         self._prepare = part.prepare
-        self._loader = Loader(
-            part.dataset, self.batch_size, workers=workers, pin_memory=self.device.type == "cuda"
-        )
+        self._loader = Loader(part.dataset, self.batch_size, workers=workers)
+        self._away = self.device.type != "cpu"
         self.notes = self._loader.notes
 
     def _order(self, epoch: int) -> Tensor:
@@ -180,7 +188,6 @@ class Batches:
 
     def _sliced(self, order: Tensor, start: int) -> Iterator[Batch]:
         size, inputs, targets = self.batch_size, self._inputs, self._targets
-        away = inputs.device != self.device
         where = order.to(inputs.device)
         for low in range(start * size, self._stop, size * VIEWS):
             high = min(low + size * VIEWS, self._stop)
@@ -196,8 +203,6 @@ class Batches:
             else:
                 pairs = zip(inputs[low:high].split(size), targets[low:high].split(size), strict=True)
             for (batch, answers), index in zip(pairs, indices, strict=True):
-                if away:
-                    batch, answers = batch.to(self.device), answers.to(self.device)
                 yield Batch(batch, answers, index)
 
     def _loaded(self, epoch: int, order: Tensor, start: int) -> Iterator[Batch]:
@@ -209,8 +214,11 @@ class Batches:
         if self._share is not None:
             chunks = list(map(self._share, chunks))
         for index, (inputs, targets) in zip(chunks, self._loader.load(epoch, chunks), strict=True):
-            inputs, targets = (t.to(self.device, non_blocking=True) for t in (inputs, targets))
             yield Batch(inputs, targets, index)
+
+    def _moved(self, stored: Iterator[Batch]) -> Iterator[Batch]:
+        for inputs, targets, index in stored:
+            yield Batch(inputs.to(self.device), targets.to(self.device), index)
 
 
 def place(

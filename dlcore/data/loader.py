@@ -42,18 +42,14 @@ class Loader:
         dataset: ``dataset[(epoch, index)] -> (input, target)``.
         batch_size: the largest batch that will be asked for.
         workers: processes; 0 fetches in this one.
-        pin_memory: hand out page-locked tensors, which copy to a GPU in the background.
 
     Attributes:
         workers: how many are really used.
         notes: why that is fewer than asked, if it is.
     """
 
-    def __init__(
-        self, dataset: Dataset[Any], batch_size: int, *, workers: int = 0, pin_memory: bool = False
-    ) -> None:
+    def __init__(self, dataset: Dataset[Any], batch_size: int, *, workers: int = 0) -> None:
         self._fetch = _Fetch(dataset)
-        self._pin_memory = pin_memory
         self._keys = _Keys()
         self._processes: set[Any] = set()
         self._loader: DataLoader[Any] | None = None
@@ -95,8 +91,7 @@ class Loader:
     def _answers(self, keys: list[Key]) -> Iterator[Any]:
         if not self.workers or self._busy:
             for key in keys:
-                inputs, targets = _unwrap(self._fetch[key])
-                yield (inputs.pin_memory(), targets.pin_memory()) if self._pin_memory else (inputs, targets)
+                yield _unwrap(self._fetch[key])
             return
         self._busy = True
         try:
@@ -124,7 +119,6 @@ class Loader:
             persistent_workers=True,
             prefetch_factor=PREFETCH,
             timeout=TIMEOUT,
-            pin_memory=self._pin_memory,
             worker_init_fn=_shield_worker,
             generator=torch_generator("loader"),  # the global one is the training's
         )

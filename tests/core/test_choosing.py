@@ -12,9 +12,10 @@ import torch
 from dlcore import choosing, worker
 from dlcore import preset as presets
 from dlcore.choosing import Fits, choose, largest_part, workers_for
+from dlcore.data.spec import DatasetPart
 from dlcore.errors import UserError
 from dlcore.events import EventReader
-from dlcore.opening import Opened, load_and_build
+from dlcore.opening import Opened, load_and_build, whereabouts
 from dlcore.preset import Preset
 from dlcore.run_dir import RunDir
 from dlcore.training.progress import rng_state
@@ -157,6 +158,21 @@ def test_what_is_faster_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose(built, {})[0].choices["channels_last"] == "on (measured; off: 0.67× the speed)"
     speeds[True] = 102.0
     assert choose(built, {})[1] == {"channels_last": False}
+
+
+@pytest.mark.parametrize(
+    ("device", "streamed", "begins"),
+    [
+        ("cuda", True, "read batch by batch, copied from pinned memory one batch ahead ("),
+        ("cuda", False, "in the host's memory, copied from pinned memory one batch ahead (asked for"),
+        ("cpu", True, "read batch by batch ("),
+        ("cpu", False, "in memory ("),
+    ],
+)
+def test_how_batches_get_to_the_device_is_told(device: str, streamed: bool, begins: str) -> None:
+    built = opened("digits-mlp", "training.data_on_device=false")
+    part = DatasetPart([0, 1]) if streamed else built.parts.data.train  # type: ignore[arg-type]
+    assert whereabouts(part, torch.device(device), built.preset.training).startswith(begins)
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from dlcore.assembly import seed_everything
 from dlcore.control import ControlReader, send
 from dlcore.data.batches import Batches
-from dlcore.data.spec import DataSpec, Part, TensorPart
+from dlcore.data.spec import DatasetPart, DataSpec, Part, TensorPart
 from dlcore.events import EventReader, EventWriter
 from dlcore.preset import Checkpoint as CheckpointSection
 from dlcore.preset import Inspection, Training
@@ -51,6 +52,24 @@ def make_part(count: int = 40, seed: int = 0) -> TensorPart:
     """(count, 6) inputs whose largest of the first three entries is the class."""
     inputs = torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
     return TensorPart(inputs, inputs[:, :3].argmax(1), augment=Jitter())
+
+
+class Rows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """A part in memory, read sample by sample."""
+
+    def __init__(self, part: TensorPart) -> None:
+        self._part = part
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._part.inputs[key[1]], self._part.targets[key[1]]
+
+
+def make_streamed(count: int = 40) -> DatasetPart:
+    """The samples of `make_part`, read batch by batch."""
+    return DatasetPart(Rows(make_part(count)), augment=Jitter())
 
 
 def make_model() -> nn.Module:

@@ -14,6 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcore.data.batches import Batches
+from dlcore.data.spec import Batch, DatasetPart, Part, TensorPart
 from dlcore.training import optimizers
 from dlcore.training.capture.backend import CudaGraphs
 from dlcore.training.capture.stepper import FIRST, WATCHED, CapturedStepper
@@ -21,7 +23,7 @@ from dlcore.training.checkpoints import CheckpointFolder
 from dlcore.training.progress import restore
 from dlcore.training.schedules import OneCycle
 from dlcore.training.trainer import Trainer
-from tests.core.training.small import events, final_state, make_part, make_trainer
+from tests.core.training.small import Rows, events, final_state, make_part, make_streamed, make_trainer
 from tests.core.training.test_captured import TwoPhases, curve, replayed
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
@@ -41,6 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "skipping": {"non_finite": "skip"},
     "a smaller last batch": {"train": make_part(43)},
     "two phases": {"make_task": TwoPhases},
+    "streamed": {"train": make_streamed(43)},
 }
 
 
@@ -136,9 +139,13 @@ def waiting() -> Iterator[Callable[[bool], None]]:
 def test_nothing_waits_for_the_device_between_records(
     tmp_path: Path, waiting: Callable[[bool], None], graph: bool, settings: dict[str, Any]
 ) -> None:
-    """Batches and augmentation included; records may wait, and so may the first steps, which are watched."""
+    """Batches and augmentation included; records may wait, and so may the first steps, which are watched.
+
+    For an event of a copy the host does wait, which torch allows: it is not the device that it waits for.
+    """
     stepping = {"stepping": capturing()} if graph else {}
-    own = {**settings, **stepping, "train": make_part(160)}
+    make = make_streamed if isinstance(settings.get("train"), DatasetPart) else make_part
+    own = {**settings, **stepping, "train": make(160)}
     trainer = make_trainer(tmp_path, device="cuda", record_seconds=1000.0, epochs=1, **own)
     step, made = trainer._step, []
 
@@ -153,3 +160,65 @@ def test_nothing_waits_for_the_device_between_records(
     trainer._step = watched  # type: ignore[method-assign]
     assert trainer.fit().reason == "epochs"
     assert made.count(True) >= 12
+
+
+def wide_part(count: int = 37) -> TensorPart:
+    """1 MiB a sample: a batch takes a while to be copied, and the last one is smaller."""
+    inputs = torch.randn(count, 1 << 18, generator=torch.Generator().manual_seed(0))
+    return TensorPart(inputs, torch.arange(count))
+
+
+def streaming(part: Part, *, workers: int = 0) -> Batches:
+    return Batches(part, 4, seed=0, device="cuda", shuffle=True, workers=workers, on_device=False, train=True)
+
+
+@pytest.mark.parametrize(
+    "workers", [0, 1, None], ids=["read here", "read by a process", "in the host's memory"]
+)
+def test_batches_from_pinned_memory_are_those_of_the_part(workers: int | None) -> None:
+    """Read by a device that is busy while they are copied, and that keeps none: their memory is used again."""
+    part = wide_part()
+    batches = streaming(part if workers is None else DatasetPart(Rows(part)), workers=workers or 0)
+    busy = torch.randn(2048, 2048, device="cuda")
+    try:
+        for epoch, start in ((0, 0), (1, 3)):
+            sums, targets, indices = [], [], []
+            for batch in batches.epoch(epoch, start=start):
+                for _ in range(20):
+                    busy = torch.tanh(busy @ busy)
+                assert batch.inputs.is_cuda and batch.targets.is_cuda and not batch.index.is_cuda
+                sums.append(batch.inputs.double().sum(1))
+                targets.append(batch.targets.clone())
+                indices.append(batch.index)
+                del batch
+            index = torch.cat(indices)
+            assert len(index) == 37 - 4 * start
+            assert torch.equal(torch.cat(targets).cpu(), index)
+            torch.testing.assert_close(torch.cat(sums).cpu(), part.inputs.double().sum(1)[index])
+    finally:
+        batches.close()
+
+
+def test_a_batch_that_is_kept_stays_what_it_was() -> None:
+    part = wide_part()
+    kept: list[Batch] = list(streaming(DatasetPart(Rows(part))).epoch(0))
+    for batch in kept:
+        assert torch.equal(batch.inputs.cpu(), part.inputs[batch.index])
+
+
+def test_the_host_is_a_few_batches_early_at_most() -> None:
+    """However much work is queued: of twenty batches few are on the device at once, those under way included."""
+    batches = streaming(DatasetPart(Rows(wide_part(80))))
+    busy = torch.randn(4096, 4096, device="cuda")
+    product = busy @ busy
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_stats()["active_bytes.all.current"]
+    for batch in batches.epoch(0):
+        for _ in range(10):
+            torch.matmul(busy, busy, out=product)
+        product[0, 0] = batch.inputs[0, 0]
+        del batch
+    torch.cuda.synchronize()
+    a_batch = 4 << 20
+    assert torch.cuda.memory_stats()["active_bytes.all.peak"] - before <= 7.5 * a_batch
