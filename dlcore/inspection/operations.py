@@ -91,6 +91,8 @@ class Operations(TorchFunctionMode):
                 strangers = self._look_at_strangers(name, args, kwargs)
                 args, kwargs = map_tensors((args, kwargs), self._as_meta)
             flops = self.recorder.flops
+            if self.to_meta and name.startswith("conv_transpose"):
+                _check_output_padding(args, kwargs)
             if self.to_meta and func in RECURRENT and isinstance(args[2], list):  # not for packed sequences
                 output = self._few_steps(func, *args)
             else:
@@ -208,7 +210,6 @@ class Operations(TorchFunctionMode):
                 raise RuntimeError(
                     f"expected an input with {weight.shape[0]} channels, but it has {channels}"
                 )
-            _check_output_padding(weight.dim() - 2, args, kwargs)
         elif name in {"softmax", "log_softmax", "softmin"}:
             _check_dimension(args, kwargs)
         elif name == "embedding":
@@ -242,15 +243,23 @@ def _check_dimension(args: Any, kwargs: Mapping[str, Any]) -> None:
         raise IndexError(f"dimension {dimension} of a tensor with {args[0].dim()} dimensions")
 
 
-def _check_output_padding(axes: int, args: Any, kwargs: Mapping[str, Any]) -> None:
-    """Of a transposed convolution; positional arguments in the order of ``F.conv_transpose2d``."""
+AXES = 3  # of pictures in space, at most
+
+
+def _check_output_padding(args: Any, kwargs: Mapping[str, Any]) -> None:
+    """Of a transposed convolution, before torch says it in words of its own; newer ones do.
+
+    Positional arguments are in the order of ``F.conv_transpose2d``.
+    """
     places = {"stride": (3, 1), "output_padding": (5, 0), "dilation": (7, 1)}
     given = {
         name: kwargs.get(name, args[place] if len(args) > place else default)
         for name, (place, default) in places.items()
     }
+    if not all(isinstance(value, int | tuple | list) for value in given.values()):
+        return  # torch says what is wrong with it
     stride, padding, dilation = (
-        [value] * axes if isinstance(value, int) else list(value) * (axes if len(value) == 1 else 1)
+        [value] * AXES if isinstance(value, int) else list(value) * (AXES if len(value) == 1 else 1)
         for value in given.values()
     )
     if any(more >= max(step, apart) for more, step, apart in zip(padding, stride, dilation, strict=False)):
