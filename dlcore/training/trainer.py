@@ -84,7 +84,7 @@ class Trainer:
         self.control, self.flags, self.remember = control, flags, remember
         self.freezing = freezing
         self.updates = UpdateWatch(self.task.model) if looks.wanted else None
-        self.vitals = Vitals(train.device)
+        self.vitals = Vitals(train.device, training.record_seconds)
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None

@@ -12,7 +12,7 @@ import torch
 from dlcore.data.memory import free_memory
 
 SECONDS = 0.25
-"""Between two readings: an epoch may be shorter."""
+"""Between two readings, unless records are asked for more often: an epoch may be shorter."""
 
 
 class Vitals:
@@ -20,11 +20,15 @@ class Vitals:
 
     Args:
         device: that trains.
+        record_seconds: of the preset.
         clock: in seconds.
     """
 
-    def __init__(self, device: torch.device, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, device: torch.device, record_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.device, self.clock = device, clock
+        self._every = min(SECONDS, record_seconds)
         self._next = 0.0
         self._process = psutil.Process()
         self._load = device.type == "cuda"
@@ -34,11 +38,11 @@ class Vitals:
 
         Returns:
             ``system/memory`` (allocated on a GPU, else resident), ``system/memory_left``, ``system/gpu`` from 0 to 1;
-            nothing where the last reading is younger than `SECONDS`.
+            nothing where the last reading is too young.
         """
         if self.clock() < self._next:
             return {}
-        self._next = self.clock() + SECONDS
+        self._next = self.clock() + self._every
         if self.device.type != "cuda":
             with contextlib.suppress(psutil.Error):
                 left = float(free_memory())
