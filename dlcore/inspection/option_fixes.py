@@ -60,7 +60,7 @@ def option_fixes(
     until = time.monotonic() + seconds
     found: list[Fix] = []
     tries = 0
-    for field in sorted(fields, key=lambda each: _rank(each.name, message)):
+    for field in sorted(fields, key=lambda each: _rank(each, options.get(each.name), message)):
         given = options.get(field.name)
         for change in _tries(field, given, sizes, message, defaults_first=field.name in refused):
             if tries >= MOST_TRIES or time.monotonic() > until:
@@ -89,10 +89,11 @@ def _round_ones_first(fixes: list[Fix]) -> list[Fix]:
     return sorted(fixes, key=roundness, reverse=True)
 
 
-def _rank(name: str, message: str) -> tuple[bool, int]:
-    """Options that the message names go first, in its order."""
-    place = re.search(rf"\b{re.escape(name)}\b", message)
-    return place is None, place.start() if place else 0
+def _rank(field: Field, given: Any, message: str) -> tuple[bool, int, bool]:
+    """Options that the message names go first, in its order; then those that somebody has set."""
+    place = re.search(rf"\b{re.escape(field.name)}\b", message)
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    return place is None, place.start() if place else 0, given == default
 
 
 def _tries(

@@ -190,6 +190,8 @@ def size_after_blocks(image: tuple[int, ...], plan: list[Block]) -> tuple[int, i
     for number, block in enumerate(plan, start=1):
         if min(block.after(height), block.after(width)) < 1:
             remedy = 'padding = "same"' if block.padding == "valid" and block.kernel > 1 else "larger images"
+            if block.pool > max(2, block.kernel):
+                remedy = "smaller pools"
             needs = f"{block.kernel}×{block.kernel} convolution"
             if block.pool > 1:
                 needs += f" and {block.pool}×{block.pool} pooling"

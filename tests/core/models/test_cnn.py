@@ -102,7 +102,10 @@ def test_other_activations_come_before_the_pooling(activation: str) -> None:
         ({"kernels": (3, 3, 3)}, "3 sizes but channels has 2 blocks"),
         ({"strides": (1, 2, 1)}, "strides has 3 sizes but channels has 2 blocks"),
         ({"pools": ()}, "pools is empty"),
-        ({"pools": (20,)}, "too small for its 3×3 convolution and 20×20 pooling"),
+        (
+            {"pools": (20,)},
+            "too small for its 3×3 convolution and 20×20 pooling: use fewer blocks or smaller pools",
+        ),
         ({"crop": 14}, "crop = 14 leaves nothing of images of 28×28"),
     ],
 )
