@@ -42,7 +42,7 @@ class Change:
 def candidates(opened: Opened) -> tuple[list[Change], dict[str, str]]:
     """Changes worth a measurement, the likeliest first, and by key why others are not."""
     left: dict[str, str] = {}
-    groups = (_costly, _workers, _batch_size, _threads, _channels_last, _precision, _compile)
+    groups = (_costly, _workers, _batch_size, _threads, _channels_last, _precision, _graph, _compile)
     found = [change for group in groups for change in group(opened, left)]
     return found, left
 
@@ -114,6 +114,18 @@ def _channels_last(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
         return
     now = opened.preset.training.channels_last
     yield Change({"channels_last": not now}, "changes nothing but the order in memory")
+
+
+def _graph(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
+    if opened.device.type != "cuda":
+        return
+    now, reason = opened.graph()
+    if now:
+        yield Change({"graph": False}, "every operation of a step is launched by itself")
+    elif opened.preset.training.graph is False:
+        yield Change({"graph": True}, "a step is recorded once and replayed in one launch")
+    else:
+        left["training.graph"] = reason
 
 
 def _compile(opened: Opened, left: dict[str, str]) -> Iterator[Change]:

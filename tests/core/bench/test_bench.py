@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,24 @@ def test_a_batch_that_does_not_go_through_is_one_sentence(tmp_path: Path) -> Non
     )
     with pytest.raises(UserError, match=r"does not go through the network .*dltui check digits-mlp"):
         measure("digits-mlp", f"model.name={tmp_path / 'net.py'}:Net")
+
+
+@pytest.mark.parametrize(
+    ("sets", "change", "reason"),
+    [
+        ((), {"graph": False}, ""),
+        (("training.graph=false",), {"graph": True}, ""),
+        (("training.accumulate=2",), None, "a step takes several batches"),
+    ],
+    ids=["on", "asked not to", "cannot"],
+)
+def test_on_a_gpu_recorded_steps_are_compared_with_usual_ones(
+    sets: tuple[str, ...], change: dict[str, Any] | None, reason: str, tmp_path: Path
+) -> None:
+    opened = replace(make_bench("digits-mlp", tmp_path, *sets).opened, device=torch.device("cuda"))
+
+    found, left = candidates(opened)
+
+    graphs = [each.training for each in found if "graph" in each.training]
+    assert graphs == ([change] if change else [])
+    assert left.get("training.graph", "") == reason
