@@ -147,14 +147,26 @@ class Record:
     @property
     def done(self) -> float:
         """Share of the planned steps that were made; 1 where nobody knows the plan."""
-        started, made = self.of_kind("started"), self.curve("train/loss").step
+        started, made = self.of_kind("started"), self._made
         epochs, steps = (
             figure(started[-1], key) if started else None for key in ("epochs", "steps_per_epoch")
         )
-        if not epochs or not steps or not len(made):
+        if not epochs or not steps or not made:
             return 1.0
         planned = min(epochs * steps, self.number("training.max_steps") or math.inf)
-        return float(made[-1]) / planned
+        return made / planned
+
+    @property
+    def looked(self) -> float:
+        """`done` at the newest look."""
+        seen = figure(self.last_look, "step")
+        return self.done * seen / self._made if self._made and seen is not None else self.done
+
+    @cached_property
+    def _made(self) -> float:
+        """Steps, by the losses of one phase or of several."""
+        losses = [curve.step for name, curve in self.curves.items() if name.startswith("train/loss")]
+        return max((float(steps[-1]) for steps in losses if len(steps)), default=0.0)
 
     def rows(self) -> Iterator[Table]:
         """Layers of the newest look, in the order of the forward pass."""

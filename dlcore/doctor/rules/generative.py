@@ -13,6 +13,7 @@ SURE = 0.05
 FOOLED = 4.0
 LEAST_STEPS = 60
 ALIKE = 0.25
+YOUNG = 0.5  # of the training
 COLLAPSED_KL = 0.1
 LEAST_EVALUATIONS = 2
 
@@ -66,14 +67,15 @@ def collapse(record: Record) -> Iterator[Finding]:
     Deviation between samples relative to the deviation of all values, of the generator's output and of the data.
     Pictures of k equally frequent kinds keep √(1 - 1/k) of the deviation, 0.7 for two of them; at a quarter there
     is one kind with small variations. Salimans et al. (2016, section 3.2) name the failure: all noise leads to one
-    picture.
+    picture. Many a generator begins so: that of the preset digits-gan stands at 16 % after a fifth of its steps and at
+    80 % after two fifths. It is told from the middle of the training on.
     """
     rows = [row for row in record.rows() if row.get("phase") == "generator" and row.get("call", 1) == 1]
     real = figure(record.last_look, "inputs", "spread")
     made = figure(rows[-1], "activation", "spread") if rows else None
     if real is None or made is None or len(record.curve("train/loss_generator")) < LEAST_STEPS:
         return
-    if made >= ALIKE * real:
+    if made >= ALIKE * real or record.looked < YOUNG:
         return
     yield Finding(
         rule="GAN collapse",

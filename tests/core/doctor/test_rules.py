@@ -368,3 +368,15 @@ def test_what_starves_a_network_is_named_and_not_its_rate() -> None:
              "train/update_ratio": [1e-6] * 9}}  # fmt: skip
     assert found("learning rate too low", **known) is not None
     assert [finding.rule for finding in diagnose(record(**known))] == ["vanishing gradients"]
+
+
+@pytest.mark.parametrize(("step", "fires"), [(200, False), (600, True)])
+def test_a_generator_may_begin_with_one_picture(step: int, fires: bool) -> None:
+    rows = [{"path": "generator.last", "phase": "generator", "activation": {"spread": 0.1}}]
+    finding = found(
+        "GAN collapse",
+        curves={"train/loss_generator": [1.0] * 1000},
+        last_look={"step": step, "inputs": {"spread": 0.7}, "layers": rows},
+        events=[{"event": "started", "epochs": 10, "steps_per_epoch": 100}],
+    )
+    assert (finding is not None) is fires
