@@ -256,7 +256,7 @@ class Worker:
 
     def _loaded_before(self) -> Loaded | None:
         """What was loaded when this run began, provided that a checkpoint holds what became of it."""
-        if not isinstance(self.about.get("weights"), dict) or self.folder.newest() is None:
+        if not isinstance(self.about.get("weights"), dict) or self.checkpoint is None:
             return None
         try:
             return Loaded.from_dict(self.about["weights"])
@@ -266,7 +266,7 @@ class Worker:
     def _chosen_before(self) -> dict[str, Any]:
         """What was measured when this run began, provided that there is something to go on from."""
         chosen = self.about.get("chosen")
-        return chosen if isinstance(chosen, dict) and self.folder.newest() is not None else {}
+        return chosen if isinstance(chosen, dict) and self.checkpoint is not None else {}
 
     def _write_description(self) -> None:
         """The data's spec, needed to predict when the data is gone, and the whole preset."""

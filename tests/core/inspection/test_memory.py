@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from dlcore.data.spec import DataSpec
 from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.shapes import trace, trace_builder
 from dlcore.registry import MODELS
+from tests.core.allocations import allocated
 
 GREY = DataSpec("image", (1, 28, 28), "class", 10)
 COLOUR = DataSpec("image", (3, 32, 32), "class", 10)
@@ -62,20 +61,6 @@ def test_activations_grow_with_the_batch() -> None:
     assert scaled.total == pytest.approx(traced.total, rel=0.01)
 
 
-def measured_peak(step: Callable[[], None]) -> int:
-    """Most bytes allocated at once during the step, beyond what was there before."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step()
-    assert recorded.profiler is not None
-    events = recorded.profiler.kineto_results.events()
-    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
-    alive = peak = 0
-    for _, change in changes:
-        alive += change
-        peak = max(peak, alive)
-    return peak
-
-
 @pytest.mark.parametrize(
     ("name", "spec", "batch_size", "options"),
     [
@@ -103,5 +88,5 @@ def test_within_15_percent_of_the_measured_peak(
     step()  # makes the optimizer's state
     estimate = estimate_memory(trace(model, spec, batch_size=batch_size))
     there_before = estimate.weights + estimate.optimizer + inputs.nbytes
-    peak = measured_peak(step)
+    peak = allocated(step)
     assert peak == pytest.approx(estimate.total - there_before, rel=0.15)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from dlcore import assembly
 from dlcore import preset as presets
@@ -20,6 +18,7 @@ from dlcore.training.ema import EMA
 from dlcore.training.memory import MemorySplit, Unheard, Untimed, expected, known_parts, measured
 from dlcore.training.precision import Precision
 from dlcore.training.step import Stepper
+from tests.core.allocations import allocated
 from tests.core.test_shipped_presets import PRESETS, SHORTER, STAND_INS
 from tests.core.training.small import make_trainer, the_event
 
@@ -61,20 +60,6 @@ def stepper_of(found: Opened) -> Stepper:
     )
     stepper.attach(Untimed(), Unheard())  # type: ignore[arg-type]
     return stepper
-
-
-def allocated(step: Callable[[], None]) -> int:
-    """Most bytes that torch's allocator gave out at once, beyond what was there before."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step()
-    assert recorded.profiler is not None
-    events = recorded.profiler.kineto_results.events()
-    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
-    alive = peak = 0
-    for _, change in changes:
-        alive += change
-        peak = max(peak, alive)
-    return peak
 
 
 def compare(name: str) -> tuple[int, int, int]:
