@@ -69,7 +69,8 @@ def write_inspection(
     Returns:
         The JSON file's path within the run directory.
     """
-    updates = trainer.updates.ratios if trainer.updates is not None and earlier is None else {}
+    watched = trainer.diagnostics.updates if earlier is None else None
+    updates = watched.ratios if watched is not None else {}
     finite = {name: ratio for name, ratio in updates.items() if math.isfinite(ratio)}
     look = look_inside(trainer.task, batch, trainer.precision, finite)
     step, epoch = earlier or (trainer.progress.step, trainer.progress.epoch)

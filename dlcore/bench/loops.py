@@ -82,7 +82,7 @@ class Timed(Trainer):
         self._left = self._samples = 0
         self._played = Played.of(self.task)
         self._recording = 0.0
-        self._until_record = self.recorder.seconds
+        self._until = self.recorder.seconds, 0.0
         self.task.model.train()
 
     def advance(self, steps: int) -> Window:
@@ -94,14 +94,15 @@ class Timed(Trainer):
         self._left, self._samples, self._recording = steps, 0, 0.0
         played = self._played.count if self._played is not None else 0
         start = self.clock()
-        self.recorder.next_due = start + self._until_record  # time that others took brings no record nearer
+        # Time that others took brings no record nearer.
+        self.recorder.next_due, self.diagnostics.next_due = (start + each for each in self._until)
         while self._left:
             self._train_epoch()
             if self.outcome is not None:
                 raise UserError(OUT_OF_MEMORY)
         finish(self.train.device)
         end = self.clock()
-        self._until_record = self.recorder.next_due - end
+        self._until = self.recorder.next_due - end, self.diagnostics.next_due - end
         samples = self._samples if self._played is None else self._played.count - played
         return Window(end - start, steps, samples, self._recording)
 
@@ -138,9 +139,9 @@ class Timed(Trainer):
             if not self._left:
                 return
 
-    def _record(self) -> None:
+    def _record(self, *, due: bool, examined: bool) -> None:
         start = self.clock()
-        super()._record()
+        super()._record(due=due, examined=examined)
         self._recording += self.clock() - start
 
     def _end_epoch(self) -> None:

@@ -24,6 +24,7 @@ class UpdateWatch:
         self.typical: float | None = None
         self._before: list[Tensor] = []
         self._watched: dict[str, nn.Parameter] = {}
+        self._compared: Tensor | None = None  # (parameters,)
 
     @torch.no_grad()
     def before(self) -> None:
@@ -33,16 +34,21 @@ class UpdateWatch:
 
     @torch.no_grad()
     def after(self) -> None:
-        """Compares and lets go of the copy; waits for the device once."""
+        """Compares and lets go of the copy, without waiting for the device."""
         now = [parameter.detach() for parameter in self._watched.values()]
         if now:
             sizes = torch.stack(torch._foreach_norm(self._before))
             torch._foreach_sub_(self._before, now)
             moved = torch.stack(torch._foreach_norm(self._before))
             # A weight that is zero has no size to compare with: biases at the start.
-            ratios = torch.where(sizes > TINY, moved / sizes.clamp(min=TINY), torch.nan)
-            self.ratios = dict(zip(self._watched, ratios.tolist(), strict=True))
+            self._compared = torch.where(sizes > TINY, moved / sizes.clamp(min=TINY), torch.nan)
+        self._before = []
+
+    def read(self) -> None:
+        """Fetches what was compared; waits for the device once."""
+        if self._compared is not None:
+            self.ratios = dict(zip(self._watched, self._compared.tolist(), strict=True))
             moving = [self.ratios[name] for name, each in self._watched.items() if each.dim() > 1]
             moving = [ratio for ratio in moving if ratio > 0]
             self.typical = statistics.median(moving) if moving else None
-        self._before, self._watched = [], {}
+        self._compared, self._watched = None, {}

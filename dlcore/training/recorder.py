@@ -23,6 +23,9 @@ from dlcore.series import SeriesWriter
 STATE_SECONDS = 1.0
 """Listings are at most this old."""
 
+FLUSH_SECONDS = 0.05
+"""An evaluation is in its file so long after it was made, at most."""
+
 
 class Recorder:
     """Writer of one run's series, events and state.
@@ -49,6 +52,7 @@ class Recorder:
         self._losses: dict[str, list[Tensor] | array[float]] = {}  # on a device, or numbers
         self._last_time = time.time()
         self._state_written = -STATE_SECONDS
+        self._flushed = -FLUSH_SECONDS
         self._broken = False
         self.next_due = clock() + seconds
 
@@ -125,13 +129,22 @@ class Recorder:
             except OSError as error:
                 self._give_up(error)
 
+    def rest(self) -> None:
+        """The next record is one interval from now."""
+        self.next_due = self.clock() + self.seconds
+
     def flush(self) -> None:
-        """Series out to the file, and the next record one interval from now."""
+        """Series out to their files."""
+        self._flushed = self.clock()
         try:
             self._series.flush()
         except OSError as error:
             self._give_up(error)
-        self.next_due = self.clock() + self.seconds
+
+    def flush_sometimes(self) -> None:
+        """As `flush`, but not for each of many short epochs: 25 microseconds count there."""
+        if self.clock() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
 
     def sync(self) -> None:
         """Everything recorded so far onto the disk."""

@@ -20,7 +20,7 @@ def use_smaller_pieces(trainer: Trainer, batches: Sequence[Batch]) -> bool:
     size, stepper, recorder = max(len(batch.targets) for batch in batches), trainer.stepper, trainer.recorder
     if stepper.pieces >= size:
         trainer.progress.batch -= len(batches)  # this step was not made
-        trainer._record()
+        trainer._record(due=True, examined=False)
         if trainer.outcome is None:
             _end(trainer)
         return False

@@ -15,15 +15,15 @@ from typing import Any
 from dlcore.control import ControlReader
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch
-from dlcore.inspection.updates import UpdateWatch
 from dlcore.preset import Checkpoint as CheckpointSection
 from dlcore.preset import Training
 from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
 from dlcore.training.commands import obey
+from dlcore.training.diagnostics import Diagnostics
 from dlcore.training.divergence import diverged
 from dlcore.training.evaluation import evaluate
 from dlcore.training.freezing import Freezing
-from dlcore.training.judging import figures_of, mode_of
+from dlcore.training.judging import mode_of
 from dlcore.training.looks import Looks
 from dlcore.training.memory import measured
 from dlcore.training.outcome import Outcome
@@ -83,12 +83,14 @@ class Trainer:
         self.recorder, self.saver, self.looks = recorder, saver, looks
         self.control, self.flags, self.remember = control, flags, remember
         self.freezing = freezing
-        self.updates = UpdateWatch(self.task.model) if looks.wanted else None
-        self.vitals = Vitals(train.device, training.record_seconds)
         self.steps_per_epoch = -(-len(train) // training.accumulate)
         self.progress = Progress()
         self.outcome: Outcome | None = None
         self.clock = time.perf_counter
+        self.vitals = Vitals(train.device, training.record_seconds)
+        self.diagnostics = Diagnostics(
+            self.task.model, self.vitals, training.record_seconds, self.clock, inside=looks.wanted
+        )
         self.stopwatch = Stopwatch(train.device, self.clock)
         stepper.attach(self.stopwatch, recorder)
         self._started = self._saved_at = self._epoch_started = self.clock()
@@ -121,11 +123,12 @@ class Trainer:
         for batches in self._effective_batches():
             progress.batch += len(batches)
             last = progress.batch == epoch_batches or progress.step + 1 == step_limit
-            record = last or (self._due() if self.together else flags.raised or clock() >= recorder.next_due)
-            if not self._step(batches, keep=record):
+            due = self._due() if self.together else flags.raised or clock() >= recorder.next_due
+            examine = (due or last) and self._examines()
+            if not self._step(batches, examine):
                 return
-            if record:
-                self._record()
+            if due or last:
+                self._record(due=due, examined=examine)
                 if not last:
                     self._obey()
                 if self.outcome is not None:
@@ -134,7 +137,8 @@ class Trainer:
                     self.save()
                 if not last:
                     self.looks.at_record(self)
-                self.stopwatch.start()
+                if due or examine:
+                    self.stopwatch.start()
             if last:
                 break
             del batches  # so the next ones take their memory while cached: 1 % of a step of the MNIST MLP
@@ -152,25 +156,28 @@ class Trainer:
         """Whether to look up after this step, where several processes have to agree."""
         raise NotImplementedError
 
-    def _step(self, batches: Sequence[Batch], keep: bool) -> bool:
+    def _examines(self) -> bool:
+        """Whether the coming step, which is recorded or ends an epoch, is examined: the last one always."""
+        return self.diagnostics.affordable() or self.progress.step + 1 >= self.total_steps
+
+    def _step(self, batches: Sequence[Batch], examine: bool) -> bool:
         """One optimizer step, in smaller pieces where memory is short; False when not even one sample fits."""
         factor = self.factor
-        watch = self.updates if keep else None
-        if watch is not None:
-            watch.before()
+        if examine:
+            self.diagnostics.before_step()
         while True:
             try:
                 if self._to_weigh:
-                    self._weigh(batches, factor, keep)
+                    self._weigh(batches, factor, examine)
                 else:
-                    self.stepper.step(batches, factor, keep)
+                    self.stepper.step(batches, factor, examine)
                 break
             except DoesNotFitError:
                 pass  # handled below, when the exception no longer pins the tensors of its traceback
             if not use_smaller_pieces(self, batches):
                 return False
-        if watch is not None:
-            watch.after()
+        if examine:
+            self.diagnostics.after_step()
         self.progress.step += 1
         if self.stopwatch.running:
             self.recorder.scalars(self.progress.step, self.stopwatch.stop())
@@ -187,27 +194,39 @@ class Trainer:
         self.recorder.event("memory", step=self.progress.step + 1, **split)
         self.recorder.state(memory=split)
 
-    def _record(self) -> None:
-        """Fetch what the steps left on the device, judge it, and write it down."""
-        progress, recorder = self.progress, self.recorder
+    def _settle(self) -> float:
+        """Fetch and judge the losses and the last gradient, whose norm it returns.
+
+        No epoch ends without it: weights that are not finite must not be saved.
+        """
+        progress = self.progress
         self.stepper.hand_over()
-        losses = recorder.fetch(progress.step)
+        losses = self.recorder.fetch(progress.step)
         for name, values in losses.items():
             progress.add_losses(name, values)
         norm = self.stepper.gradient_norm()
         grad_norm = 0.0 if norm is None else float(norm)
         if self.training.non_finite == "stop":
             self.outcome = diverged(self, losses, grad_norm)
-            if self.outcome is not None:
-                return
+        return grad_norm
+
+    def _record(self, *, due: bool, examined: bool) -> None:
+        """Fetch what the steps left on the device, judge it, and write it down.
+
+        Args:
+            due: whether it is time; at an epoch's end that comes too soon, what can wait is left for later.
+            examined: whether the last step was examined: its figures are written.
+        """
+        progress, recorder = self.progress, self.recorder
+        points = {"train/lr": self.learning_rate, "train/grad_norm": self._settle()}
+        if self.outcome is not None or not (due or examined):
+            return
+        if examined:
+            points |= self.diagnostics.points(self.stepper)
         speed = self._samples_per_second()
-        points = {"train/lr": self.learning_rate, "train/grad_norm": grad_norm, **self._observed_metrics()}
-        if self.updates is not None:
-            points |= self.vitals.read()
-            if self.updates.typical is not None:
-                points["train/update_ratio"] = self.updates.typical
         recorder.scalars(progress.step, points | {"train/samples_per_second": speed})
         recorder.flush()
+        recorder.rest()
         recorder.state(
             step=progress.step,
             steps=self.total_steps,
@@ -290,12 +309,13 @@ class Trainer:
                 results = evaluate(self.task, self.val, self.precision).compute()
         named = {f"val/{name}": float(value) for name, value in results.items()}
         self.recorder.scalars(self.progress.step, named)
-        self.recorder.flush()
+        self.recorder.flush_sometimes()
         return named
 
     def save(self, *, best: bool = False, epoch_event: dict[str, Any] | None = None) -> None:
         """Snapshot now, write beside the training. An epoch is announced when it can no longer be lost."""
         self._saved_at = self.clock()
+        self.recorder.flush()  # a resume goes on from here: what came before is not to be lost
         snapshot = take_snapshot(self, best=best)
         snapshot.facts["announces"] = epoch_event  # for a resume, should this process die before it can
         step, epoch = self.progress.step, self.progress.epoch
@@ -373,13 +393,6 @@ class Trainer:
         if training.patience and progress.waited >= training.patience:
             return Outcome("patience")
         return None
-
-    def _observed_metrics(self) -> dict[str, float]:
-        """Figures of the last kept step, named like the validation's; the loss has a curve of its own."""
-        if self.stepper.observed is None:
-            return {}
-        kept, self.stepper.observed = self.stepper.observed, None
-        return figures_of(self.task, *kept)
 
     def _samples_per_second(self) -> float:
         """Of this epoch so far, validation left out."""

@@ -110,9 +110,9 @@ class Epochs:
         """Let go of the run."""
         self.worker.close()
 
-    def _stamped_record(self) -> None:
+    def _stamped_record(self, **how: bool) -> None:
         start = self.clock()
-        self._record()
+        self._record(**how)
         self._last_step, self.recorded = start, self.clock() - start
 
 

@@ -103,8 +103,12 @@ class ParallelTrainer(Trainer):
     def _due(self) -> bool:
         return self.progress.step + 1 >= self._next_record
 
-    def _record(self) -> None:
-        super()._record()
+    def _examines(self) -> bool:
+        """Always, since all must take part: a gradient's norm is put together from everybody's."""
+        return True
+
+    def _record(self, *, due: bool, examined: bool) -> None:
+        super()._record(due=due, examined=examined)
         before, at = self._recorded
         now, step = self.clock(), self.progress.step
         self._recorded = (step, now)

@@ -109,7 +109,7 @@ def test_switched_off_nothing_looks_and_nothing_is_compared(tmp_path: Path) -> N
     trainer = make_trainer(tmp_path, inspect=seen, inspection={"share": 0.0})
     trainer.fit()
     assert seen.looks == []
-    assert trainer.updates is None
+    assert trainer.diagnostics.updates is None
 
 
 def look(trainer: Trainer, why: str) -> str:
@@ -144,8 +144,8 @@ def test_the_update_ratio_is_what_the_step_did(tmp_path: Path) -> None:
 
     trainer.stepper.step = stepped  # type: ignore[method-assign]
     trainer.fit()
-    assert trainer.updates is not None
-    assert trainer.updates.ratios["0.weight"] == pytest.approx(seen[-1][0], rel=1e-5)
+    assert trainer.diagnostics.updates is not None
+    assert trainer.diagnostics.updates.ratios["0.weight"] == pytest.approx(seen[-1][0], rel=1e-5)
     curve = read(trainer.recorder.run.metrics_path, "train/update_ratio")
     assert len(curve.step) == len(seen)
     assert torch.isfinite(torch.tensor(curve.value)).all()

@@ -16,7 +16,7 @@ from dlcore.events import EventReader, EventWriter
 from dlcore.run_dir import RunDir
 from dlcore.series import names, read
 from dlcore.training import recorder as recorder_module
-from dlcore.training.recorder import STATE_SECONDS, Recorder
+from dlcore.training.recorder import FLUSH_SECONDS, STATE_SECONDS, Recorder
 from tests.core.support import largest_file
 from tests.core.training.small import events, make_trainer
 
@@ -107,8 +107,38 @@ def test_losses_stay_where_they_are_until_the_interval_is_over(tmp_path: Path) -
 
 def test_the_next_record_is_one_interval_away(recorder: Recorder, clock: Clock) -> None:
     clock.now = 200.0
-    recorder.flush()
+    recorder.rest()
     assert recorder.next_due == 200.5
+
+
+def test_evaluations_of_short_epochs_go_out_together(recorder: Recorder, clock: Clock) -> None:
+    def kept() -> int:
+        return len(read(recorder.run.metrics_path, "val/loss").value)
+
+    found = []
+    for step, now in enumerate((0.0, 0.9 * FLUSH_SECONDS, FLUSH_SECONDS), start=1):
+        clock.now = 200.0 + now
+        recorder.scalars(step, {"val/loss": 1.0})
+        recorder.flush_sometimes()
+        found.append(kept())
+    assert found == [1, 1, 3]
+
+
+def test_nothing_of_what_a_checkpoint_follows_is_lost(tmp_path: Path) -> None:
+    """Whatever waits is out before the checkpoint is, or a resume after a crash would leave a gap."""
+    trainer = make_trainer(tmp_path, record_seconds=1000.0, epochs=40)
+    gaps: list[int] = []
+    submit = trainer.saver.submit
+
+    def submitted(*args: Any) -> None:
+        steps = read(trainer.recorder.run.metrics_path, "train/loss").step
+        gaps.append(trainer.progress.step - (int(steps[-1]) if len(steps) else 0))
+        submit(*args)
+
+    trainer.saver.submit = submitted  # type: ignore[method-assign]
+    trainer.fit()
+    assert len(gaps) == 40
+    assert not any(gaps)
 
 
 def test_the_curves_of_a_training(tmp_path: Path) -> None:
