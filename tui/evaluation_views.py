@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
 from dlcore.text_safety import safe_text
-from tui import report_lines, sentences, words
+from tui import heat, report_lines, sentences, words
 from tui.evaluation import Judged
 from tui.samples import Sample, Samples
 from tui.terminal import is_ascii_only
@@ -22,7 +21,6 @@ from tui.widgets.page import Line
 
 MOST_ROWS = 500
 HIT, MISS = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
-GROUND = (38, 42, 50)
 LEAST_PLOT = 24  # columns
 CAPTION = 17  # columns that a picture is given at least, for what stands below it
 
@@ -63,13 +61,15 @@ def figures(judged: Judged, width: int) -> list[Line]:
     return lines
 
 
-def section(content: Mapping[str, Any], width: int, height: int) -> list[Line]:
+def section(
+    content: Mapping[str, Any], width: int, height: int, palette: heat.Palette = heat.DARK
+) -> list[Line]:
     """A section of the report for a panel of this size."""
     kind = content.get("kind")
     drawn: list[Line] = []
     try:
         if kind == "matrix":
-            drawn = matrix(content, width)
+            drawn = matrix(content, width, palette)
         elif kind == "points" and width >= LEAST_PLOT and not is_ascii_only():
             drawn = scatter(content, width, max(8, min(height - 2, width // 3)))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
@@ -111,7 +111,7 @@ def _captioned(row: Sample) -> Sample:
     return replace(row, pictures=pictures, caption=caption)
 
 
-def matrix(content: Mapping[str, Any], width: int) -> list[Line]:
+def matrix(content: Mapping[str, Any], width: int, palette: heat.Palette = heat.DARK) -> list[Line]:
     """Rows true, columns predicted, shaded by the share of the row; many classes as a picture without numbers."""
     names = [safe_text(name, limit=60) for name in content["names"]]
     cells: Sequence[Sequence[int]] = content["cells"]
@@ -121,7 +121,7 @@ def matrix(content: Mapping[str, Any], width: int) -> list[Line]:
         names = [f"{at} {name}" for at, name in enumerate(names)]
     lead = min(16, max(6, *map(words.cells, names))) + 1
     if lead + column * len(names) > width:
-        return _picture(cells, width)
+        return _picture(cells, width, palette)
     shown = [str(at) for at in range(len(names))] if numbered else names
     head = "".join(" " * (column - words.cells(name)) + name for name in shown)
     lines: list[Line] = [[Part(f"{'':{lead}}"), Part(words.fit("predicted →", width - lead), "quiet")]]
@@ -132,29 +132,30 @@ def matrix(content: Mapping[str, Any], width: int) -> list[Line]:
         line: list[Part | Segment] = [Part(label + " " * (lead - words.cells(label)), "quiet")]
         for place, count in enumerate(row):
             ink = HIT if place == at else MISS
-            line.append(Segment(f"{count or '·':>{column}}", _shade(ink, count / total)))
+            line.append(Segment(f"{count or '·':>{column}}", _shade(ink, count / total, palette)))
         lines.append(line)
     return lines
 
 
-def _shade(ink: tuple[int, int, int], share: float) -> Style:
+def _shade(ink: heat.Colour, share: float, palette: heat.Palette) -> Style:
+    """Ink on the palette's ground; a single sample among many can still be seen."""
     if not share:
         return Style(dim=True)
     strength = 0.25 + 0.75 * math.sqrt(min(1.0, share))
-    mixed = [round(ground + strength * (full - ground)) for ground, full in zip(GROUND, ink, strict=True)]
-    return Style(color="white", bgcolor=Color.from_rgb(*mixed))
+    red, green, blue = (
+        round(ground + strength * (full - ground)) for ground, full in zip(palette.middle, ink, strict=True)
+    )
+    return heat.on((red, green, blue))
 
 
-def _picture(cells: Sequence[Sequence[int]], width: int) -> list[Line]:
+def _picture(cells: Sequence[Sequence[int]], width: int, palette: heat.Palette) -> list[Line]:
     import numpy as np
-
-    from tui import heat
 
     counts = np.asarray(cells, np.float32)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     return [
         [Part(words.fit("true ↓, predicted →, by the share of each true class", width), "quiet")],
-        *heat.heat_map(shares, width, (0.0, 1.0)),
+        *heat.heat_map(shares, width, (0.0, 1.0), palette=palette),
     ]
 
 

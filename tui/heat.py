@@ -59,12 +59,17 @@ LIGHT = Palette(
 VALUE = 9  # columns of a number
 GAP = 1
 LARGEST_PIXEL = 4  # a number's columns where there is room
-SMALL, USUAL, ALONE = (
-    8,
-    24,
-    40,
-)  # columns: from which a map among others is enlarged, to which it is cut; of one alone
+SMALL = 8  # columns below which a map among others is enlarged
+USUAL = 24  # columns to which a map among others is cut
+ALONE = 40  # columns up to which a single map is enlarged
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue light
+EVEN = 0.18  # luminance from which black stands out as much as white
 SIGNS = "o+x*#@%&ABCDEFGH"
+
+
+def on_theme(*, dark: bool) -> Palette:
+    """The palette whose ground is near that of a dark or a light theme."""
+    return DARK if dark else LIGHT
 
 
 def colours(values: Array, low: float, high: float, palette: Palette = DARK) -> Any:
@@ -168,7 +173,7 @@ def value_table(values: Array, width: int, most_lines: int = 200, *, palette: Pa
     for at, row in enumerate(shown.tolist()):
         line: Line = [Part(f"{at:>3} ", "quiet")]
         for value, colour in zip(row, mixed[at], strict=True):
-            line.append(Segment(f"{value:>{VALUE}.3g}"[:VALUE], _on(tuple(colour))))
+            line.append(Segment(f"{value:>{VALUE}.3g}"[:VALUE], on(tuple(colour))))
         lines.append(line)
     left = [
         f"{rows - len(shown)} more rows" if rows > len(shown) else "",
@@ -178,9 +183,10 @@ def value_table(values: Array, width: int, most_lines: int = 200, *, palette: Pa
     return [*lines, [Part(f"    … {said}", "quiet")]] if said else lines
 
 
-def _on(colour: Colour) -> Style:
-    dark = sum(colour) < 360
-    ink = (235, 235, 235) if dark else (15, 15, 15)
+def on(colour: Colour) -> Style:
+    """A ground, and on it whichever of white and black stands out more: at least 4.5 : 1."""
+    luminance = sum(weight * (part / 255) ** 2.2 for weight, part in zip(LUMINANCE, colour, strict=True))
+    ink = (255, 255, 255) if luminance < EVEN else (0, 0, 0)
     return Style(color=Color.from_rgb(*ink), bgcolor=Color.from_rgb(*colour))
 
 

@@ -26,7 +26,7 @@ ROUTINE = (
     "finished",
     "stopped",
 )  # notices that ask for no attention
-_TOLD_OTHERWISE = (*ROUTINE, "failed", "refused", "nonfinite", "paused", "continued")
+_TOLD_OTHERWISE = (*ROUTINE, "failed", "refused", "nonfinite")
 LIVE = ("starting", "running", "paused")
 
 
@@ -323,8 +323,8 @@ _CHANGES: dict[str, Callable[[RunState, Event], RunState]] = {
     "epoch": _epoch,
     "checkpoint": _checkpoint,
     "command": _command,
-    "paused": lambda state, event: _noted(replace(state, status="paused"), event, "paused"),
-    "continued": lambda state, event: _noted(replace(state, status="running"), event, "continued"),
+    "paused": lambda state, _: replace(state, status="paused"),  # the answer to the command tells it
+    "continued": lambda state, _: replace(state, status="running"),
     "weights": lambda state, event: _noted(state, event, f"weights: {text(event, 'message')}"),
     "progress": _doing,
     "warning": _warning,

@@ -14,6 +14,7 @@ from tui import words
 from tui.fixes import fixes
 
 NONE = "-"
+_AND = " and "
 
 
 class ShapeRow(NamedTuple):
@@ -130,7 +131,13 @@ def shape(sizes: Sequence[int]) -> str:
 
 def shapes(all_sizes: Sequence[Sequence[int]]) -> str:
     """Several, joined."""
-    return " and ".join(map(shape, all_sizes))
+    return _AND.join(map(shape, all_sizes))
+
+
+def shortened(joined: str) -> str:
+    """The first of `shapes`, and how many more there are: ``64×28×128 +2``."""
+    first, *more = joined.split(_AND)
+    return f"{first} +{len(more)}" if more else first
 
 
 def mega(flops: float) -> str:

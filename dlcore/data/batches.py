@@ -103,7 +103,7 @@ class Batches:
         self._augment_targets = self._augment if isinstance(self._augment, TargetAugmentation) else None
         if train and self._count and not self._stop:
             raise UserError(
-                f"batch_size {batch_size} is more than the {self._count} training samples and drop_last is "
+                f"batch_size {batch_size} is more than the {self._count:,} training samples and drop_last is "
                 "on: nothing would be trained; lower training.batch_size or switch training.drop_last off"
             )
         self._loader: Loader | None = None

@@ -47,7 +47,7 @@ def split(
     train, val_part = hold_out(rest, _size(count, val), seed=derived_seed(seed, "val"), labels=labels)
     if not len(train) or (val > 0 and not len(val_part)) or (test > 0 and not len(held)):
         raise UserError(
-            f"{count} samples are too few to split with data.val = {val:g} and data.test = {test:g}"
+            f"{count:,} samples are too few to split with data.val = {val:g} and data.test = {test:g}"
         )
     return Split(train, val_part, held)
 

@@ -272,7 +272,7 @@ class CheckpointWriter:
             if attempt < self._retries:
                 time.sleep(0.05 * 2**attempt)
         self._warn(
-            f"The checkpoint of step {snapshot.facts['step']} could not be written to {self.folder.path} "
+            f"The checkpoint of step {snapshot.facts['step']:,} could not be written to {self.folder.path} "
             f"({reason.partition(chr(10))[0]}): {_size_of(snapshot):,} bytes needed, "
             f"{_free(self.folder.path)} free. The older ones are intact and training goes on."
         )

@@ -39,7 +39,7 @@ def _pause(trainer: Trainer, command: Command) -> Answer:
     trainer.progress.paused = True
     trainer.recorder.state(force=True, status="paused")
     trainer.recorder.event("paused", step=trainer.progress.step)
-    return True, f"Paused at step {trainer.progress.step}."
+    return True, f"Paused at step {trainer.progress.step:,}."
 
 
 def _continue(trainer: Trainer, command: Command) -> Answer:
@@ -55,18 +55,18 @@ def _stop(trainer: Trainer, command: Command) -> Answer:
     trainer.progress.paused = False  # a resumed run should run
     trainer.save()
     trainer.outcome = Outcome("stopped", 130, "asked to")
-    return True, f"Stopping at step {trainer.progress.step}; saved."
+    return True, f"Stopping at step {trainer.progress.step:,}; saved."
 
 
 def _save(trainer: Trainer, command: Command) -> Answer:
     trainer.save()
-    return True, f"Saving step {trainer.progress.step}."
+    return True, f"Saving step {trainer.progress.step:,}."
 
 
 def _evaluate(trainer: Trainer, command: Command) -> Answer:
     results = trainer.evaluate()
     shown = ", ".join(f"{name} {value:.4g}" for name, value in results.items())
-    return True, f"Step {trainer.progress.step}: {shown}."
+    return True, f"Step {trainer.progress.step:,}: {shown}."
 
 
 def _inspect(trainer: Trainer, command: Command) -> Answer:
@@ -88,7 +88,7 @@ def _lr(trainer: Trainer, command: Command) -> Answer:
     if factor <= 0:
         return False, "The schedule has brought the learning rate to 0; it can no longer be scaled."
     progress.lr_scale = float(value) / (group["initial_lr"] * factor)
-    return True, f"Learning rate {value:g} from step {progress.step}; the schedule goes on from there."
+    return True, f"Learning rate {value:g} from step {progress.step:,}; the schedule goes on from there."
 
 
 def _epochs(trainer: Trainer, command: Command) -> Answer:

@@ -48,7 +48,7 @@ def diverged(trainer: Trainer, losses: dict[str, np.ndarray], grad_norm: float) 
     trainer.recorder.event("nonfinite", step=step, epoch=epoch, what=what, layer=layer, indices=indices)
     where = f", first seen in {layer}" if layer else ""
     advice = "try a smaller optimizer.lr or training.clip_norm = 1.0"
-    message = f"The {what} became non-finite at step {step}, epoch {epoch}{where}; {advice}."
+    message = f"The {what} became non-finite at step {step:,}, epoch {epoch}{where}; {advice}."
     return Outcome("failed", 1, message)
 
 

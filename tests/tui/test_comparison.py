@@ -114,6 +114,17 @@ def test_what_is_not_evaluated_has_no_best() -> None:
     assert row.best == frozenset()
 
 
+def test_times_stand_apart_from_figures_in_the_order_of_a_step() -> None:
+    one = view({"val/loss": 0.3}, curves=("time/own", "time/backward", "time/data"))
+    other = view({"val/loss": 0.2}, curves=("time/backward",))
+    assert [row.name for row in comparison.figures([one, other])] == ["val/loss"]
+    assert [(row.name, row.values) for row in comparison.times([one, other])] == [
+        ("time/data", ("2.0 s", "-")),
+        ("time/backward", ("2.0 s", "2.0 s")),
+        ("time/own", ("2.0 s", "-")),
+    ]
+
+
 def test_a_metric_that_no_event_told_is_taken_from_its_curve() -> None:
     (row,) = comparison.figures([view({}, curves=("train/loss",))])
     assert row.values == ("3.0000",)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.segment import Segment
+from textual.color import Color
 from textual.pilot import Pilot
 
 from tests.tui.evaluation_cases import NAMES, JudgingEngine, classified, regressed, samples, section
 from tests.tui.piloting import app_on, until
 from tests.tui.recorded import HOSTILE
-from tui import evaluation_views, report_lines
+from tui import evaluation_views, heat, report_lines
 from tui.evaluation import Judged, Wish, parse
 from tui.screens.evaluation import EvaluationScreen
+from tui.widgets.chart_style import contrast
 from tui.widgets.frame import Frame
 from tui.widgets.page import Page
 
@@ -189,6 +192,21 @@ def test_many_classes_are_a_picture_without_numbers() -> None:
     lines = evaluation_views.section(section("matrix", "confusion", names=names, cells=cells), 50, 30)
     assert all(sum(len(part.text) for part in line) <= 50 for line in lines)
     assert len(lines) > 20
+
+
+@pytest.mark.parametrize("palette", [heat.DARK, heat.LIGHT], ids=["dark", "light"])
+def test_every_count_can_be_read_on_the_theme_s_ground(palette: heat.Palette) -> None:
+    cells = [[100 - wrong, wrong] for wrong in range(0, 101, 5)]
+    square = [(row + [0] * 21)[:21] for row in cells]
+    content = section("matrix", "confusion", names=[str(at) for at in range(21)], cells=square)
+    theme = Color(*palette.middle)
+    drawn = [part for line in evaluation_views.section(content, 120, 40, palette) for part in line]
+    shaded = [part.style for part in drawn if isinstance(part, Segment) and part.style and part.style.bgcolor]
+    grounds = [Color.from_rich_color(style.bgcolor) for style in shaded]
+    inks = [Color.from_rich_color(style.color) for style in shaded]
+    assert min(map(contrast, inks, grounds)) >= 4.4
+    least = min(grounds, key=lambda ground: abs(ground.brightness - theme.brightness))
+    assert abs(least.brightness - theme.brightness) < 0.3, "few samples are a light shade of the ground"
 
 
 def test_a_wish_says_what_is_seen() -> None:

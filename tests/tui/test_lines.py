@@ -136,6 +136,18 @@ def layers(number: int) -> dict[str, Any]:
     return {"state": "ok", "rows": [row] * number}
 
 
+async def test_of_several_outputs_a_narrow_table_tells_the_first_and_keeps_the_figures() -> None:
+    answer = layers(1)
+    answer["rows"][0] |= {"path": "lstm", "outputs": [[64, 8, 128], [1, 64, 128], [1, 64, 128]]}
+    async with Shapes().run_test(size=(40, 10)) as pilot:
+        lines = pilot.app.query_one(ShapeLines)
+        lines.show(answer)
+        row = lines.render_line(1).text
+        assert "64×8×128 +2" in row
+        assert "49,536" in row
+        assert row.rstrip().endswith("31")
+
+
 async def test_a_scroll_bar_that_comes_or_goes_moves_the_columns() -> None:
     async with Shapes().run_test(size=(40, 10)) as pilot:
         lines = pilot.app.query_one(ShapeLines)

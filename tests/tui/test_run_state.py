@@ -253,3 +253,10 @@ def test_no_event_makes_the_fold_raise(
     state = with_snapshot(fold_all(RunState(), events), snapshot)
     assert state.seq == len(events)
     assert state.status in ("starting", "running", "paused", "finished", "stopped", "failed")
+
+
+def test_a_pause_is_told_once_by_the_answer_to_the_command() -> None:
+    said = event(2, "command", id="5f", command="pause", ok=True, message="Paused at step 1,200.")
+    state = fold_all(RunState(), [event(1, "paused", step=1200), said])
+    assert state.status == "paused"
+    assert [notice.text for notice in state.notices] == ["Paused at step 1,200."]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -10,16 +9,13 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from tui import words
-from tui.run_state import LIVE
+from tui.step_times import step_times
 from tui.widgets.gauge import Gauges, Part, Row, bar, percent, sentence
 from tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
     from tui.follow import RunView
 
-PREFIX = "time/"
-KNOWN = ("data", "forward", "backward", "optimizer")
-RECENT = 20  # measured steps that the figures are the mean of while the run goes on
 _NAME = 10
 _FIGURES = 14
 _EMPTY = "How a step's time splits appears here after the first seconds of training."
@@ -48,26 +44,12 @@ class TimePanel(Panel):
 
     def show_view(self, view: RunView) -> None:  # noqa: D102
         gauges = self.query_one(Gauges)
-        parts = split(view)
+        parts = step_times(view)
         total = sum(parts.values())
         if not parts or total <= 0:
             gauges.show(sentence(_EMPTY, gauges.size.width))
             return
         gauges.show(rows(parts, gauges.size.width))
-
-
-def split(view: RunView) -> dict[str, float]:
-    """Mean seconds of each part: of the last steps, or of all when the run is over."""
-    found = {}
-    names = [name.removeprefix(PREFIX) for name in view.curves if name.startswith(PREFIX)]
-    order = [name for name in KNOWN if name in names] + sorted(name for name in names if name not in KNOWN)
-    for name in order:
-        values = view.curves[PREFIX + name].value
-        recent = values[-RECENT:] if view.status in LIVE else values
-        mean = float(recent.mean()) if len(recent) else math.nan
-        if math.isfinite(mean) and mean >= 0:
-            found[name] = mean
-    return found
 
 
 def rows(parts: dict[str, float], width: int) -> list[Row]:

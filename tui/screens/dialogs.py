@@ -72,12 +72,12 @@ class Dialog(ModalScreen[T | None]):
         }
 
         .question { width: auto; height: auto; }
-        #choices { margin-top: 1; }
+        #choices.-below { margin-top: 1; }
         .hint { width: auto; height: auto; color: $foreground 70%; margin-top: 1; }
         .error { width: auto; height: auto; color: $error; }
         &.-low > Vertical { padding: 0 1; }
         &.-low .hint { margin-top: 0; dock: bottom; }
-        &.-low #choices { margin-top: 0; }
+        &.-low #choices.-below { margin-top: 0; }
     }
     """
 
@@ -174,7 +174,8 @@ class Choose(Dialog[str]):
         """The answers, one a line."""
         if self._question:
             yield Static(self._question, classes="question", markup=False)
-        yield Static(self._lines(), id="choices", classes="question", markup=False)
+        below = " -below" if self._question else ""
+        yield Static(self._lines(), id="choices", classes=f"question{below}", markup=False)
         yield hint(("↑↓", "choose"), ("enter", "take"), ("esc", "leave"))
 
     def _lines(self) -> Content:

@@ -16,7 +16,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from dlcore.text_safety import safe_text
-from tui import engine_client, evaluation_views, words
+from tui import engine_client, evaluation_views, heat, words
 from tui.engine_client import EngineClient
 from tui.evaluation import BANDS, VERDICTS, Judged, Wish, changed, next_of, parse
 from tui.messages import EngineAnswered
@@ -137,6 +137,7 @@ class EvaluationScreen(PanelScreen):
         """Asks once the first paint is done."""
         name = safe_text(self.path.name, limit=80)
         self.header.where = words.fit(f"{name} · evaluation", max(20, self.size.width // 2))
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_report())
         self.call_after_refresh(self._measure)
         self.call_after_refresh(self.page("figures").focus)
 
@@ -227,7 +228,8 @@ class EvaluationScreen(PanelScreen):
         here = sections[self._at]
         frame.frame_title = evaluation_views.title(here)
         frame.frame_state = f"[ {self._at + 1}/{len(sections)} ]"
-        page.show(evaluation_views.section(here, page.width, page.size.height))
+        palette = heat.on_theme(dark=self.app.current_theme.dark)
+        page.show(evaluation_views.section(here, page.width, page.size.height, palette))
 
     def _show_gallery(self) -> None:
         page, frame = self.page("gallery"), self.query_one("#gallery", Frame)

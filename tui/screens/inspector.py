@@ -296,7 +296,7 @@ class InspectorScreen(PanelScreen):
 
     def _lines(self, name: str, look: Inspection, width: int, height: int) -> list[Line]:
         array = self._arrays.get((name, inspector_views.array_for(look, self.choice)))
-        palette = heat.DARK if self.app.current_theme.dark else heat.LIGHT
+        palette = heat.on_theme(dark=self.app.current_theme.dark)
         return list(inspector_views.lines(look, self.choice, array, width, height, palette))
 
     def _show_flow(self) -> None:

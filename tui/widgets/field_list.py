@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from rich.style import Style
+from textual.strip import Strip
 
 from dlcore.text_safety import safe_text
 from tui import field_text, words
@@ -21,6 +22,7 @@ TYPED = ("text", "number", "list", "any")
 _LABEL = 20  # columns at most
 _CARET = "caret"
 _SELECTED = "selected"
+EMPTY = "What can be set will be here."
 
 
 class _Line(NamedTuple):
@@ -94,6 +96,12 @@ class FieldList(LineList, inherit_bindings=False):
     def is_typing(self) -> bool:
         """Whether keys that print go into the field."""
         return self.current is not None and self.current.kind in TYPED
+
+    def render_line(self, y: int) -> Strip:
+        """A field; where there are none yet, what will be here."""
+        if y or self.rows:
+            return super().render_line(y)
+        return self._strip([Cell(EMPTY, "quiet")], self.content_width, False)
 
     # Lines.
 

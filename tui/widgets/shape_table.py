@@ -21,6 +21,7 @@ from tui.widgets.line_list import Cell, LineList, fitted
 _TYPE = 74  # columns from which the layers' classes are shown
 _INPUT = 96  # and what goes into them
 _LEAST = {"output": 12, "parameters": 9, "mega": 5}  # columns, so that little jumps with an edit
+_SHAPES = ("inputs", "output")  # columns that give way first
 _SHORTEST = 8  # columns of the layer
 _GAP = 4  # columns behind the longest name, where there is room
 _LOW = 10  # lines below which the totals are cut to one
@@ -107,6 +108,8 @@ class ShapeLines(LineList):
             text = getattr(row, field)
             if field == "layer" and len(text) > width:
                 text = "…" + text[len(text) - width + 1 :]  # the end of a path tells more than its start
+            if field in _SHAPES and len(text) > width:
+                text = shape_rows.shortened(text)
             shown = fitted(text, width, right=right)
             tone = "quiet" if field in ("type", "inputs") else ""
             cells.append(Cell(("  " if number else "") + shown, tone))
@@ -126,6 +129,11 @@ def _columns(layers: Sequence[ShapeRow], width: int) -> tuple[_Column, ...]:
         for name in ("layer", *wide, "output", "parameters", "mega")
     }
     spare = width - sum(widths.values()) - 2 * (len(widths) - 1)
+    for name in _SHAPES:
+        if spare < 0 and name in widths:  # of several tensors only the first is told
+            short = max(len(shape_rows.shortened(getattr(row, name))) for row in (_TITLES, *layers))
+            spare += widths[name] - short
+            widths[name] = short
     widths["layer"] = max(_SHORTEST, widths["layer"] + min(spare, _GAP))
     for name, least in _LEAST.items():
         more = max(0, min(least - widths[name], spare - _GAP))

@@ -52,7 +52,7 @@ def dead_relus(record: Record) -> Iterator[Finding]:
         rule="dead ReLUs",
         severity="error" if sure >= _threshold(MANY_DEAD, samples) else "hint",
         what=f"{share:.0%} of the units of {layer} are dead.",
-        evidence=f"{share:.1%} of its units are 0 for all {samples} samples looked at"
+        evidence=f"{share:.1%} of its units are 0 for all {samples:,} samples looked at"
         + (f"; before the first step {begun:.1%} were" if at_first else ""),
         why="A ReLU that is 0 for every sample has no gradient, so it never learns anything again. "
         "Too large a step pushes units there, and so do strongly negative biases.",

@@ -77,8 +77,8 @@ def spikes(record: Record) -> Iterator[Finding]:
     yield Finding(
         rule="loss spikes",
         severity="hint",
-        what=f"The loss jumps at {len(found)} of {len(curve)} steps, most at step {step}.",
-        evidence=f"loss {curve.value[worst]:.3g} at step {step}, {around[worst]:.3g} at the median around it",
+        what=f"The loss jumps at {len(found):,} of {len(curve):,} steps, most at step {step:,}.",
+        evidence=f"loss {curve.value[worst]:.3g} at step {step:,}, {around[worst]:.3g} at the median around it",
         why="A batch that is unlike the others, or a step that is too long, undoes what was learnt. "
         "It costs the steps that it takes to come back.",
         changes=(*advice.clip(record), *advice.learning_rate(record, 0.3)),
