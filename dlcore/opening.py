@@ -28,6 +28,7 @@ from dlcore.training.capture.choice import choose_graph
 from dlcore.training.capture.stepper import CapturedStepper
 from dlcore.training.compiling import compile_network
 from dlcore.training.ema import EMA
+from dlcore.training.freezing import and_settled
 from dlcore.training.precision import Precision, choose_device, choose_precision, set_up_backends
 from dlcore.training.recorder import Recorder
 from dlcore.training.rematerialise import rematerialise_blocks
@@ -108,22 +109,25 @@ class Opened:
             stands_on: what else the trainer is handed: saver, control, flags, looks, remember.
         """
         preset, parts = self.preset, self.parts
+        optimizers = assembly.build_optimizers(preset, parts.task, parts.rates)
+        train = self.batches(parts.data.train, train=True)
+        steps_per_epoch = -(-len(train) // preset.training.accumulate)
         stepper = (stepping or self.stepping())(
             parts.task,
-            assembly.build_optimizers(preset, parts.task, parts.rates),
+            optimizers,
             preset.training,
             Precision(self.precision, self.device),
             EMA(parts.task.model, preset.training.ema) if preset.training.ema else None,
         )
         return kind(
             stepper,
-            self.batches(parts.data.train, train=True),
+            train,
             self.batches(parts.data.val, train=False),
             assembly.build_schedule(preset),
             training=preset.training,
             checkpoint=preset.checkpoint,
             recorder=recorder,
-            freezing=parts.freezing,
+            freezing=and_settled(parts.freezing, parts.model, optimizers, steps_per_epoch),
             **stands_on,
         )
 

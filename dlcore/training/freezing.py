@@ -19,7 +19,7 @@ COUNTERS = ("num_batches_tracked",)
 
 
 class Freezing:
-    """Freezes named layers, for some epochs or the whole training.
+    """Freezes named layers, for some epochs or the whole training, and parameters whose rate has come to nothing.
 
     Args:
         model: the network.
@@ -32,7 +32,7 @@ class Freezing:
     """
 
     def __init__(
-        self, model: nn.Module, layers: Sequence[str], epochs: int, loaded: Collection[str] = ()
+        self, model: nn.Module, layers: Sequence[str] = (), epochs: int = 0, loaded: Collection[str] = ()
     ) -> None:
         self.model, self.epochs = model, epochs
         if epochs and not layers:
@@ -41,24 +41,66 @@ class Freezing:
         for layer in layers:
             names |= tensors_of(model, layer, loaded, option="freeze")
         learning = {name: p for name, p in _parameters(model) if p.requires_grad}
+        self._learning = set(learning.values())
         self.parameters = list(dict.fromkeys(p for name, p in learning.items() if name in names))
-        if len(self.parameters) == len(set(learning.values())):
+        if len(self.parameters) == len(self._learning):
             raise UserError("model.freeze leaves nothing to learn: every layer is frozen")
         self.layers = [
             m for path, m in model.named_modules(remove_duplicate=False) if _all_in(path, m, names)
         ]
+        self._at_first = bool(layers)
+        self._settled: dict[nn.Parameter, int] = {}
+
+    def settle(self, settled: Mapping[nn.Parameter, int]) -> None:
+        """Also freeze parameters whose rate has come to nothing, each from its epoch on.
+
+        It saves their gradients, and what is computed for these alone; what the others learn is the same.
+
+        Raises:
+            UserError: in the end nothing would be left to learn.
+        """
+        self._settled = {
+            parameter: first for parameter, first in settled.items() if parameter in self._learning
+        }
+        for_ever = set() if self.epochs else set(self.parameters)
+        if self._learning == self._settled.keys() | for_ever:
+            raise UserError("optimizer.settle leaves nothing to learn in the end: name fewer layers")
 
     def frozen(self, epoch: int) -> bool:
-        """Whether they are in an epoch, counted from 0."""
-        return not self.epochs or epoch < self.epochs
+        """A mark of what is frozen in an epoch, counted from 0: it turns round wherever that changes."""
+        changes = {*self._settled.values(), *([self.epochs] if self.epochs else [])}
+        return self._at_first ^ bool(sum(change <= epoch for change in changes) % 2)
 
     def start_epoch(self, epoch: int) -> None:
         """Freeze or free them; depends on the epoch only, so that a resumed training does the same."""
-        frozen = self.frozen(epoch)
+        frozen = self._at_first and (not self.epochs or epoch < self.epochs)
         for parameter in self.parameters:
             parameter.requires_grad_(not frozen)
+        for parameter, first in self._settled.items():
+            parameter.requires_grad_(epoch < first and not (frozen and parameter in set(self.parameters)))
         for layer in self.layers:
             layer.training = self.model.training and not frozen
+
+
+def and_settled(
+    freezing: Freezing | None,
+    model: nn.Module,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    steps_per_epoch: int,
+) -> Freezing | None:
+    """What is frozen besides, because an optimizer lets it learn for so many steps only (a group's ``settle``)."""
+    settled = {
+        parameter: -(-group["settle"] // steps_per_epoch)
+        for optimizer in optimizers.values()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if group.get("settle")
+        and not hasattr(parameter, "placements")  # FSDP2 keeps its own account of gradients
+    }
+    if settled:
+        freezing = freezing or Freezing(model)
+        freezing.settle(settled)
+    return freezing
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

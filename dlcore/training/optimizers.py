@@ -6,16 +6,18 @@ and shrinking them regularises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from dlcore.errors import UserError
 from dlcore.fields import Count, Fraction, NonNegative, Number, Positive
+from dlcore.problems import nearest, show
 from dlcore.registry import OPTIMIZERS
 from dlcore.training import quick_steps
-from dlcore.training.muon import QUINTIC, Muon, adam_group, muon_group, sgd_group
+from dlcore.training.muon import QUINTIC, Muon, adam_group, muon_group, settling, sgd_group
 
 Optimizer = torch.optim.Optimizer
 
@@ -156,6 +158,7 @@ def muon(
     sgd_head_lr: NonNegative = 0.0,
     sgd_momentum: Fraction = 0.9,
     sgd_decay: Fraction = 0.0,
+    settle: dict[str, Count] | None = None,
 ) -> Optimizer:
     """Muon on hidden matrices and filters, Adam or SGD on embeddings, biases and the head (Jordan et al. 2024).
 
@@ -173,6 +176,8 @@ def muon(
         sgd_head_lr: of the output layer; 0 for the same.
         sgd_momentum: Nesterov momentum of the rest.
         sgd_decay: L2 penalty of the rest, as the share of it that each step at the full rate feeds to the momentum.
+        settle: layers that learn for so many steps only, such as { "whiten.bias" = 75 }: whatever the schedule, their
+            rate falls in a straight line to 0 over these; from the next epoch on they are frozen.
     """
     apart = {
         id(p)
@@ -186,22 +191,36 @@ def muon(
     parameters = list(_parameters(modules))
     hidden = [p for p in parameters if p.ndim >= 2 and id(p) not in apart | heads]
     others = [p for p in parameters if p.ndim < 2 or id(p) in apart | heads]
-    matrices = muon_group(
-        hidden, lr=lr, momentum=momentum, iterations=iterations, coefficients=coefficients,
-        weight_decay=weight_decay, fixed_norm=fixed_norm,
-    )  # fmt: skip
+    groups = [
+        muon_group(
+            hidden, lr=lr, momentum=momentum, iterations=iterations, coefficients=coefficients,
+            weight_decay=weight_decay, fixed_norm=fixed_norm,
+        )
+    ]  # fmt: skip
     if rest == "adam":
-        return Muon([matrices, adam_group(others, lr=adam_lr, betas=adam_betas)])
-    head_lr = sgd_head_lr or sgd_lr
-    return Muon(
-        [
-            matrices,
-            *(
-                sgd_group(members, lr=rate, momentum=sgd_momentum, weight_decay=sgd_decay / rate)
-                for members, rate in (
-                    ([p for p in others if id(p) not in heads], sgd_lr),
-                    ([p for p in others if id(p) in heads], head_lr),
-                )
-            ),
-        ]
-    )
+        groups.append(adam_group(others, lr=adam_lr, betas=adam_betas))
+    else:
+        for members, rate in (
+            ([p for p in others if id(p) not in heads], sgd_lr),
+            ([p for p in others if id(p) in heads], sgd_head_lr or sgd_lr),
+        ):
+            groups.append(sgd_group(members, lr=rate, momentum=sgd_momentum, weight_decay=sgd_decay / rate))
+    return Muon(settling(groups, _named(modules, settle or {})))
+
+
+def _named(modules: Sequence[nn.Module], values: Mapping[str, int]) -> dict[nn.Parameter, int]:
+    """The value of each parameter that has one, by the paths of layers or its own; the longest name decides.
+
+    Raises:
+        UserError: a name that there is nothing of.
+    """
+    known = {name: p for m in modules for name, p in m.named_parameters(remove_duplicate=False)}
+    found: dict[nn.Parameter, int] = {}
+    for layer in sorted(values, key=len):
+        members = [p for name, p in known.items() if name == layer or name.startswith(f"{layer}.")]
+        if not members:
+            close = nearest(layer, known)
+            hint = f"; did you mean '{close}'?" if close else ""
+            raise UserError(f"optimizer.settle: this model has no layer {show(layer)}{hint}")
+        found |= dict.fromkeys(members, values[layer])
+    return found

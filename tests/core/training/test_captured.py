@@ -50,6 +50,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "optimizer": partial(optimizers.muon, fixed_norm=True, rest="sgd", sgd_head_lr=0.2, sgd_decay=0.01),
         "schedule": OneCycle(),
     },
+    "muon that settles": {
+        "optimizer": partial(optimizers.muon, rest="sgd", settle={"0.bias": 9}),
+        "schedule": OneCycle(),
+    },
     "bf16": {"precision": "bf16"},
     "fp16": {"precision": "fp16"},
     "fp16, clipped": {"precision": "fp16", "clip_norm": 0.1},

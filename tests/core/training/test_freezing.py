@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcore import preset as presets
 from dlcore.errors import UserError
+from dlcore.opening import load_and_build
 from dlcore.training import optimizers
-from dlcore.training.freezing import Freezing, apply_rates, rates_of
+from dlcore.training.freezing import Freezing, and_settled, apply_rates, rates_of
 from dlcore.training.progress import restore
 from tests.core.training.small import final_state, make_model, make_trainer, newest
 from tests.core.training.test_resume import assert_same, resumed, uninterrupted
@@ -156,3 +158,100 @@ def test_rates_resume_bit_for_bit(tmp_path: Path) -> None:
 
     whole = uninterrupted(tmp_path, optimizer=build)
     assert_same(whole, resumed(tmp_path, 7, optimizer=build))
+
+
+# What an optimizer lets settle
+
+SETTLE = {"0.bias": 7}  # in the middle of the second epoch of five steps
+
+
+def settling(modules: Any) -> torch.optim.Optimizer:
+    return optimizers.muon(modules, rest="sgd", settle=SETTLE)
+
+
+def settling_model(freezing: Freezing | None = None) -> tuple[nn.Module, Freezing]:
+    torch.manual_seed(0)
+    model = make_model()
+    found = and_settled(freezing, model, {"main": settling([model])}, steps_per_epoch=5)
+    assert found is not None
+    return model, found
+
+
+def test_a_parameter_is_frozen_from_the_first_epoch_in_which_its_rate_is_nothing() -> None:
+    model, freezing = settling_model()
+    learns = []
+    for epoch in range(4):
+        freezing.start_epoch(epoch)
+        learns.append(model[0].bias.requires_grad)  # type: ignore[index]
+        assert sum(not p.requires_grad for p in model.parameters()) == (not learns[-1])
+    assert learns == [True, True, False, False]
+
+
+def test_freezing_what_has_settled_changes_no_number(tmp_path: Path) -> None:
+    model, freezing = settling_model()
+    frozen = make_trainer(tmp_path, name="frozen", model=model, freezing=freezing, optimizer=settling)
+    frozen.fit()
+    torch.manual_seed(0)
+    free = make_trainer(tmp_path, name="free", model=make_model(), optimizer=settling)
+    free.fit()
+    assert frozen.task.model[0].bias.grad is None  # type: ignore[index]
+    assert free.task.model[0].bias.grad is not None  # type: ignore[index]
+    assert_same(final_state(frozen), final_state(free))
+
+
+@pytest.mark.parametrize("stop_after", [3, 8, 11])
+def test_what_settles_resumes_bit_for_bit(tmp_path: Path, stop_after: int) -> None:
+    def options() -> dict[str, Any]:
+        model, freezing = settling_model()
+        return {"model": model, "freezing": freezing, "optimizer": settling}
+
+    whole = uninterrupted(tmp_path, **options())
+    first = make_trainer(tmp_path, stop_after=stop_after, **options())
+    first.fit()
+    second = make_trainer(tmp_path, **options())
+    restore(second, newest(second))
+    second.fit()
+    assert_same(whole, final_state(second) | {"best": torch.tensor(second.progress.best["value"])})
+
+
+@pytest.mark.parametrize("epochs_frozen", [0, 1, 2, 3])
+def test_the_mark_turns_round_wherever_something_else_is_frozen(epochs_frozen: int) -> None:
+    torch.manual_seed(0)
+    model = make_model()
+    freezing = Freezing(model, ["1"], epochs_frozen)
+    and_settled(freezing, model, {"main": settling([model])}, steps_per_epoch=5)
+
+    def learning(epoch: int) -> list[bool]:
+        freezing.start_epoch(epoch)
+        return [parameter.requires_grad for parameter in model.parameters()]
+
+    for epoch in range(1, 6):
+        changed = learning(epoch) != learning(epoch - 1)
+        assert (freezing.frozen(epoch) != freezing.frozen(epoch - 1)) == changed
+
+
+def test_something_must_be_left_to_learn() -> None:
+    model = make_model()
+    optimizer = optimizers.muon([model], settle={"0": 3, "1": 3, "4": 3})
+    with pytest.raises(UserError, match="leaves nothing to learn in the end"):
+        and_settled(None, model, {"main": optimizer}, steps_per_epoch=5)
+
+
+def test_a_preset_that_lets_a_layer_settle_freezes_it() -> None:
+    sets = [
+        "optimizer.name=muon",
+        'optimizer.settle={ "head" = 30 }',
+        "training.batch_size=100",
+        "training.device=cpu",
+    ]
+    opened = load_and_build(presets.load("digits-cnn", sets, builders=True), lambda line: None)
+    steps = -(-len(opened.parts.data.train) // 100)
+
+    def freezing_alone(*parts: Any, freezing: Freezing, **rest: Any) -> Freezing:
+        return freezing
+
+    freezing: Any = opened.trainer(None, kind=freezing_alone)  # type: ignore[arg-type]
+    head = dict(opened.parts.model.named_parameters())["head.output.bias"]
+    for epoch in range(5):
+        freezing.start_epoch(epoch)
+        assert head.requires_grad == (epoch * steps < 30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dlcore.errors import UserError
 from dlcore.registry import OPTIMIZERS
-from dlcore.training import optimizers
+from dlcore.training import muon, optimizers
 from dlcore.training.muon import QUINTIC, orthogonalise
 
 NAMES = OPTIMIZERS.names()
@@ -163,3 +165,74 @@ def test_muons_rest_may_be_sgd_with_a_rate_for_the_head() -> None:
     assert [(group["rule"], group["lr"], len(group["params"])) for group in groups] == [
         ("muon", 0.02, 1), ("sgd", 0.1, 2), ("sgd", 0.5, 1),
     ]  # fmt: skip
+
+
+def test_a_stack_of_matrices_is_turned_as_each_of_them_alone() -> None:
+    matrices = torch.randn(3, 12, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1e-6, 1.0, 1e6]
+    ).view(3, 1, 1)
+    together = orthogonalise(matrices, 3)
+    torch.testing.assert_close(together, torch.stack([orthogonalise(each, 3) for each in matrices]))
+
+
+def test_equal_shapes_are_turned_in_one_call_and_the_steps_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[torch.Size] = []
+
+    def counted(matrices: torch.Tensor, *args: object) -> torch.Tensor:
+        calls.append(matrices.shape)
+        return orthogonalise(matrices, *args)  # type: ignore[arg-type]
+
+    def model() -> nn.Sequential:
+        torch.manual_seed(0)
+        return nn.Sequential(*(nn.Linear(4, 4) for _ in range(4)), nn.Linear(4, 2))
+
+    monkeypatch.setattr(muon, "orthogonalise", counted)
+    one, each = model(), model()
+    trained(one, optimizers.muon([one], weight_decay=0.1), 1)
+    assert calls == [(4, 4, 4)]
+    monkeypatch.setattr(muon, "TOGETHER", 1)
+    trained(each, optimizers.muon([each], weight_decay=0.1), 1)
+    assert calls[1:] == [(1, 4, 4)] * 4
+    for mine, other in zip(one.parameters(), each.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_what_settles_has_a_course_of_its_own_and_stops() -> None:
+    """Whatever the schedule does to the others: a quarter less with every step, then nothing."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    optimizer = optimizers.muon([model], rest="sgd", sgd_lr=0.5, sgd_momentum=0.0, settle={"0.bias": 4})
+    settles = next(group for group in optimizer.param_groups if group["settle"])
+    assert settles["params"] == [model[0].bias]
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    changes = []
+    for step in range(6):
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * 0.1**step
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        before, other = model[0].bias.detach().clone(), model[1].bias.detach().clone()
+        optimizer.step()
+        changes.append((before - model[0].bias.detach())[0].item())
+        torch.testing.assert_close(other - model[1].bias.detach(), torch.full((2,), 0.5 * 0.1**step))
+    assert changes == pytest.approx([0.5, 0.375, 0.25, 0.125, 0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("rest", ["adam", "sgd"])
+@pytest.mark.parametrize("layer", ["2", "2.weight", "2.bias", "4.weight"])
+def test_any_layer_can_settle_under_any_rule(rest: Literal["adam", "sgd"], layer: str) -> None:
+    model = network()
+    optimizer = optimizers.muon([model], rest=rest, settle={layer: 3})
+    trained(model, optimizer, 3)
+    settled = {name: p.detach().clone() for name, p in model.named_parameters()}
+    trained(model, optimizer, 2)
+    kept = {name for name, p in model.named_parameters() if torch.equal(p, settled[name])}
+    assert kept == {name for name in settled if name == layer or name.startswith(f"{layer}.")}
+
+
+def test_a_layer_to_settle_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"no layer '0.bais'; did you mean '0.bias'\?") as error:
+        optimizers.muon([network()], settle={"0.bais": 3})
+    assert len(error.value.lines) == 1
