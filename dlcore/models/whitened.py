@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dlcore.data.spec import DataSpec
 from dlcore.errors import UserError
-from dlcore.fields import Fraction, Positive, Widths
+from dlcore.fields import Fraction, NonNegative, Widths
 from dlcore.models.blocks import Activation, named
 from dlcore.models.blocks import activation as make_activation
 from dlcore.registry import MODELS
@@ -38,7 +38,7 @@ class WhitenedCNN(nn.Module):
         patch: side of the patches that are whitened.
         activation: what bends the output of each convolution.
         norm_momentum: how fast batch norm's averages follow; a training of seconds wants them fast.
-        output_scale: what the logits are multiplied by, such as 1/256 for a head of large weights and rates.
+        output_scale: what the logits are multiplied by; 0: one over the head's inputs, whose weights begin large.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class WhitenedCNN(nn.Module):
         patch: PatchSize = 2,
         activation: Activation = "gelu",
         norm_momentum: Fraction = 0.4,
-        output_scale: Positive = 1 / 256,
+        output_scale: NonNegative = 0.0,
     ) -> None:
         super().__init__()
         channels, height, width = spec.input_shape
@@ -59,7 +59,7 @@ class WhitenedCNN(nn.Module):
                 if not widths
                 else f"patches of {patch}×{patch} do not fit into images of {height}×{width}"
             )
-        self.output_scale = output_scale
+        self.output_scale = output_scale or 1 / widths[-1]
         self.whiten = Whitening(channels, patch)
         self.activation = make_activation(activation)
         self.blocks = nn.Sequential()
