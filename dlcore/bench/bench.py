@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from dlcore.assembly import Parts
 from dlcore.bench.changes import Change, candidates
 from dlcore.bench.hardware import flops_of_step, memory_watched, peak_flops
 from dlcore.bench.loops import Bare, Timed
@@ -75,9 +76,10 @@ class Bench:
     def __init__(self, preset: Preset, folder: Path, seconds: float, report: Report) -> None:
         self.folder, self.seconds, self.report = folder, seconds, report
         endless = preset.with_training(epochs=1_000_000, max_steps=0)
-        self.opened, _ = choose(load_and_build(endless, report), {})
-        self.preset = self.opened.preset
-        self.notes = list(self.opened.parts.data.notes)
+        opened, _ = choose(load_and_build(endless, report), {})
+        parts, note = as_in_most_epochs(opened.parts, preset.training.epochs)
+        self.opened, self.preset = replace(opened, parts=parts), opened.preset
+        self.notes = [*parts.data.notes, *([note] if note else [])]
         self._made = 0
 
     def measure(self) -> dict[str, Any]:
@@ -262,6 +264,28 @@ class Bench:
             yield loop
         finally:
             loop.close()
+
+
+def as_in_most_epochs(parts: Parts, epochs: int) -> tuple[Parts, str]:
+    """Parts that stay as they are in most of a training's epochs, where layers are frozen for some of them.
+
+    A step is shorter while they are, and what is compared must not thaw at different moments.
+
+    Returns:
+        The parts, and what to tell the user.
+    """
+    freezing = parts.freezing
+    if freezing is None or not freezing.epochs:
+        return parts, ""
+    frozen = min(freezing.epochs, epochs)
+    if 2 * frozen > epochs:
+        freezing.epochs = 0  # for good
+        return parts, f"Measured with the layers frozen that are in the first {frozen} of {epochs} epochs."
+    freezing.start_epoch(freezing.epochs)
+    return (
+        replace(parts, freezing=None),
+        f"Measured with all layers learning, as after the first {frozen} of {epochs} epochs.",
+    )
 
 
 def _switch(opened: Opened, threads: int) -> None:

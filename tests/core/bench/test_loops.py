@@ -109,3 +109,16 @@ def test_the_parts_of_a_step_are_told_apart(opened: Open) -> None:
     assert {"data", "forward", "backward", "optimizer"} == {
         name for name, s in ours.split(12).items() if s > 0
     }
+
+
+@pytest.mark.parametrize(("epochs", "learns"), [(3, False), (9, True)])
+def test_layers_stay_frozen_or_free_as_in_most_epochs(opened: Open, epochs: int, learns: bool) -> None:
+    """Contenders would be compared at different work if they thawed on the way."""
+    frozen = ('model.freeze=["blocks"]', "model.freeze_epochs=2", f"training.epochs={epochs}")
+    for loop in opened("digits-mlp", *frozen, "training.batch_size=512"):
+        weight = next(loop.task.model.parameters())
+        begun = weight.detach().clone()
+        for _ in range(4):  # two epochs and more
+            loop.advance(2)
+            assert weight.requires_grad is learns
+        assert torch.equal(weight, begun) is not learns
