@@ -82,6 +82,7 @@ class Timed(Trainer):
         self._left = self._samples = 0
         self._played = Played.of(self.task)
         self._recording = 0.0
+        self.diagnostics.free = 0  # only a training's first steps are examined at any price
         self._until = self.recorder.seconds, 0.0
         self.task.model.train()
 

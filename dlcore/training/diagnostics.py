@@ -33,6 +33,7 @@ class Diagnostics:
         inside: whether updates, memory and load are wanted, too.
 
     Attributes:
+        free: examinations that are not paid for, still.
         next_due: when the next step may be examined; moved by who stops the clock.
         updates: of the last examined step; None where they are not wanted.
     """
@@ -49,13 +50,13 @@ class Diagnostics:
         self.clock, self.vitals = clock, vitals
         self.updates = UpdateWatch(model) if inside else None
         self.next_due = 0.0
-        self._free = FREE
+        self.free = FREE
         self._limited = record_seconds >= SECONDS
         self._cost = self._last_cost = 0.0
 
     def affordable(self) -> bool:
         """Whether the coming step may be examined."""
-        return not self._limited or self._free > 0 or self.clock() >= self.next_due
+        return not self._limited or self.free > 0 or self.clock() >= self.next_due
 
     def before_step(self) -> None:
         """Before the step to examine."""
@@ -88,6 +89,6 @@ class Diagnostics:
 
     def _pay(self, cost: float) -> None:
         """The lesser one of two in a row counts: a first call, or a core that was busy, says little of the next."""
-        self._free -= 1
+        self.free -= 1
         self.next_due = self.clock() + min(cost, self._last_cost or cost) / SHARE
         self._last_cost = cost
