@@ -32,7 +32,7 @@ def flops_of_step(trainer: Timed) -> tuple[int, str]:
     """
     ((*batches,),) = trainer.take(1)
     with FlopCounterMode(display=False) as counter:
-        trainer.stepper.step(batches, trainer.factor)
+        trainer.stepper.step_by_step(batches, trainer.factor)
     counted = int(counter.get_total_flops())
     samples = max(len(batch.targets) for batch in batches)
     with suppress(Exception):  # a network that cannot be traced is counted all the same

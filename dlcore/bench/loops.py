@@ -108,15 +108,23 @@ class Timed(Trainer):
         return Window(end - start, steps, samples, self._recording)
 
     def split(self, steps: int) -> dict[str, float]:
-        """Seconds a step spends on its parts, the mean of so many; the device is waited for between them."""
+        """Seconds a step spends on its parts, the mean of so many; the device is waited for between them.
+
+        What is replayed is one launch to the host. Its parts are told by the device, and what is left of its time is
+        ``launch``; where the device cannot, all of it is ``replay``.
+        """
         totals: dict[str, float] = {}
-        for _ in range(steps):
-            self.stopwatch.start()
-            (batches,) = self.take(1)
-            self.stepper.step(batches, self.factor)
-            for name, seconds in self.stopwatch.stop().items():
-                part = name.rpartition("/")[2]
-                totals[part] = totals.get(part, 0.0) + seconds / steps
+        with self.stepper.in_parts() as marks:
+            for _ in range(steps):
+                self.stopwatch.start()
+                (batches,) = self.take(1)
+                self.stepper.step(batches, self.factor)
+                parts = {name.rpartition("/")[2]: took for name, took in self.stopwatch.stop().items()}
+                if marks is not None and "replay" in parts:
+                    inside, whole = marks.seconds(), parts.pop("replay")
+                    parts |= inside | {"launch": max(0.0, whole - sum(inside.values()))}
+                for part, took in parts.items():
+                    totals[part] = totals.get(part, 0.0) + took / steps
         return totals
 
     def take(self, steps: int) -> list[tuple[Batch, ...]]:
@@ -258,15 +266,16 @@ class Bare:
         order = torch.randperm(count) if self.training.shuffle else torch.arange(count)
         drawn = augment.draw(count, torch.default_generator) if augment is not None else {}
         drawn = {key: value.to(self.device) for key, value in drawn.items()}
+        where = order.to(inputs.device)  # once an epoch: for each batch the host would wait for the device
+        there = order.to(self.device) if augment is not None else order
         for low in range(0, count // size * size if self.training.drop_last else count, size):
-            index = order[low : low + size]
-            rows = index.to(inputs.device)
+            index, rows = order[low : low + size], where[low : low + size]
             batch = inputs.index_select(0, rows).to(self.device)
             answers = targets.index_select(0, rows).to(self.device)
             if prepare is not None:
                 batch = prepare(batch)
             if augment is not None:
-                here = {key: value[index.to(self.device)] for key, value in drawn.items()}
+                here = {key: value[there[low : low + size]] for key, value in drawn.items()}
                 batch = augment.apply(batch, here)
                 if hasattr(augment, "apply_targets"):
                     answers = augment.apply_targets(answers, here)

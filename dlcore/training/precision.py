@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -80,14 +82,22 @@ def set_up_backends(training: Training, device: torch.device) -> None:
     if training.threads and training.threads != "auto":
         torch.set_num_threads(training.threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=False)
+    if (
+        training.deterministic and device.type == "cuda"
+    ):  # without it cuBLAS is not, and torch refuses to multiply
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.autograd.set_detect_anomaly(training.detect_anomaly)
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = training.cudnn_benchmark and not training.deterministic
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        with (
+            warnings.catch_warnings()
+        ):  # of a newer way to say it, after which torch.compile fails (pytorch #166387)
+            warnings.simplefilter("ignore")
+            torch.backends.cuda.matmul.allow_tf32 = True
+            torch.backends.cudnn.allow_tf32 = True
 
 
 def fingerprint(device: torch.device) -> dict[str, str]:

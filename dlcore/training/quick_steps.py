@@ -160,6 +160,18 @@ class SGD(QuickStep, torch.optim.SGD):
     def _remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
         return self.KEPT if settings["momentum"] else ()
 
+    def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> Any:
+        """Momentum begins at zero, which gives the same first step.
+
+        Torch has the fused kernel fill it in the first step, and where that one is skipped, as fp16's first ones often
+        are, goes on with whatever was in that memory.
+        """
+        if group["fused"] and group["momentum"] and not group["dampening"]:
+            for param in group["params"]:
+                if param.grad is not None and self.state[param].get("momentum_buffer") is None:
+                    self.state[param]["momentum_buffer"] = torch.zeros_like(param)
+        return super()._init_group(group, *lists)
+
     def _change(self, group: Group, gradients: list[Any], settings: dict[str, Any]) -> None:
         torch._fused_sgd_(
             group.params, gradients, group.kept[0] if group.kept else [],

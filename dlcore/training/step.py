@@ -7,7 +7,8 @@ preset, are marked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from dlcore.data.spec import Batch
 from dlcore.preset import Training
+from dlcore.training.capture.marks import Marks
 from dlcore.training.compiling import why_not_compiled
 from dlcore.training.ema import EMA
 from dlcore.training.evaluation import split
@@ -83,7 +85,7 @@ class Stepper:
 
     def attach(self, stopwatch: Stopwatch, recorder: Recorder) -> None:
         """Before the first step: who is told the times, and who takes the losses without waiting for them."""
-        self._stopwatch = stopwatch
+        self._stopwatch: Stopwatch | Marks = stopwatch
         self._add_loss: Callable[[str, Tensor], None] = recorder.add
         self._add_losses = recorder.add_many
 
@@ -105,6 +107,15 @@ class Stepper:
             self._stopwatch.mark("data")
         self._set_rates(factor)
         self._change(batches, keep)
+
+    def step_by_step(self, batches: Sequence[Batch], factor: float) -> None:
+        """As `step`, for whoever looks at its operations: none of them is hidden in a recording."""
+        self.step(batches, factor)
+
+    @contextmanager
+    def in_parts(self) -> Iterator[Marks | None]:
+        """Inside, the device times the parts of steps that the host sees as one launch; None where there are none."""
+        yield None
 
     def hand_over(self) -> None:
         """Before a record: losses that are still here go to whoever takes them."""
@@ -155,6 +166,8 @@ class Stepper:
                 self._stopwatch.mark("optimizer")
         if self.ema is not None:
             self._average(self.ema)
+            if timed:
+                self._stopwatch.mark("optimizer")
 
     def _average(self, ema: EMA) -> None:
         ema.update()

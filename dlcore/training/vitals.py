@@ -57,6 +57,8 @@ class Vitals:
         if self._load:
             try:
                 found["system/gpu"] = torch.cuda.utilization(self.device) / 100
-            except (RuntimeError, ModuleNotFoundError, AttributeError):  # no NVML here, or no right to ask it
+            except (
+                Exception
+            ):  # no NVML here, no right to ask it, or a slice of a GPU, of which it does not tell
                 self._load = False
         return found

@@ -26,6 +26,7 @@ from tests.tui.run_cases import ONE, Machine, full_run, open_run, playing_worker
 from tui import run_actions
 from tui.follow import RunFollower
 from tui.messages import OpenRun, RunChanged
+from tui.panels import times
 from tui.preferences import Preferences
 from tui.screens.dialogs import Choose, Confirm, Prompt
 from tui.screens.help import groups
@@ -333,6 +334,12 @@ async def test_where_a_step_s_time_goes(home: Path) -> None:
         assert [line.split()[0] for line in shown] == ["data", "forward", "backward", "optimizer", "a"]
         assert "55 %" in shown[2] and "2 %" in shown[0]
         assert shown[4].endswith("4.2 ms")
+
+
+def test_a_replayed_step_says_that_it_is_one_launch() -> None:
+    shown = ["".join(part.text for part in row) for row in times.rows({"data": 1e-5, "replay": 9e-5}, 60)]
+    assert [line.split()[0] for line in shown] == ["data", "replay", "a", "replay:"]
+    assert shown[-1].strip() == times.ONE_LAUNCH
 
 
 async def test_samples_and_their_past(home: Path) -> None:

@@ -24,6 +24,8 @@ PARTS = {
     "forward": "network and loss",
     "backward": "gradients",
     "optimizer": "weights changed",
+    "launch": "the rest of a recorded step, whose parts the device timed",
+    "replay": "forward, backward and optimizer in one launch",
     "recording": "curves and state written",
 }
 BAR = 24

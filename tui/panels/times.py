@@ -16,6 +16,8 @@ from tui.widgets.panel import Panel
 if TYPE_CHECKING:
     from tui.follow import RunView
 
+REPLAY = "replay"
+ONE_LAUNCH = "replay: forward, backward and optimizer in one launch"
 _NAME = 10
 _FIGURES = 14
 _EMPTY = "How a step's time splits appears here after the first seconds of training."
@@ -66,4 +68,4 @@ def rows(parts: dict[str, float], width: int) -> list[Row]:
         lines.append([Part(words.fit(name, _NAME - 1).ljust(_NAME)), *middle, Part(figures)])
     whole = words.duration(total)  # not in the border, where each change would send the whole panel again
     lines.append([Part(f"{'a step':<{_NAME}}{whole:>{max(0, width - _NAME)}}", "quiet")])
-    return lines
+    return lines + ([[Part(words.fit(ONE_LAUNCH, width), "quiet")]] if REPLAY in parts else [])

@@ -19,11 +19,14 @@ LEAST_GROWTH = 64 << 20
 STRAIGHT = 0.9
 LEFT = 0.05
 PARTS = ("data", "forward", "backward", "optimizer")
+REPLAYED = ("data", "replay")
+"""A recorded step is one launch."""
 
 
 def waiting(record: Record) -> tuple[float, float] | None:
     """Share of a step, and seconds, that go into waiting for data; None while unknown."""
-    curves = [record.curve(f"time/{part}").value for part in PARTS]
+    replayed = len(record.curve("time/replay").value) >= LEAST_RECORDS
+    curves = [record.curve(f"time/{part}").value for part in (REPLAYED if replayed else PARTS)]
     count = min(len(curve) for curve in curves)
     if count < LEAST_RECORDS:
         return None

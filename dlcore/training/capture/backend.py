@@ -12,6 +12,11 @@ from typing import Any, Protocol
 
 import torch
 
+from dlcore.training.capture.marks import Moment
+
+RELEASE = tuple(int(number) for number in torch.__version__.split(".")[:2])
+"""Of torch."""
+
 
 class Recorded(Protocol):
     """A recorded step.
@@ -39,6 +44,9 @@ class Backend(Protocol):
             RuntimeError: it cannot be recorded; afterwards steps can be made as if nothing had been tried.
         """
 
+    def moment(self) -> Moment:
+        """What notes the time at a point of a recorded step."""
+
 
 class CudaGraph:
     """One step as a CUDA graph, with the memory that it works in."""
@@ -59,6 +67,7 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device)
+        self._broken_off: list[torch.cuda.CUDAGraph] = []
 
     def aside(self, step: Callable[[], None]) -> None:
         """On the side stream, which waits for what was queued before, and is waited for."""
@@ -80,15 +89,26 @@ class CudaGraphs:
             with torch.cuda.graph(graph, pool, self._stream, capture_error_mode="thread_local"):
                 outputs = step()
         except BaseException:
-            self._clear_up(pool)
+            self._clear_up(graph, pool)
             # A recording that broke off leaves its stream on, and the generator counting for it.
             torch.cuda.set_stream(current)
             generator.graphsafe_set_state(before)
             raise
         return CudaGraph(graph, outputs)
 
-    def _clear_up(self, pool: Any) -> None:
+    def moment(self) -> torch.cuda.Event:
+        """An event of the host's: one that belongs to the graph alone could not be read."""
+        return torch.cuda.Event(enable_timing=True, external=True)
+
+    def _clear_up(self, graph: torch.cuda.CUDAGraph, pool: Any) -> None:
         """What a recording that broke off may not have got round to: memory is taken as usual again."""
         index = self._device.index if self._device.index is not None else torch.cuda.current_device()
         with suppress(RuntimeError, AttributeError):
             torch._C._cuda_endAllocateToPool(index, pool)
+        try:
+            graph.pool()
+        except RuntimeError:  # it was not even ended: allocators may still ask it whether it records
+            self._broken_off.append(graph)
+            if RELEASE < (2, 14):  # until then nobody gives its memory back (pytorch #190308)
+                with suppress(RuntimeError, AttributeError):
+                    torch._C._cuda_releasePool(index, pool)

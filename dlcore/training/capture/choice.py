@@ -24,6 +24,8 @@ def choose_graph(
         return False, "asked for"
     reasons = {
         "only CUDA GPUs replay steps": device.type != "cuda",
+        "sgd that is not fused waits for the device to tell its rate": preset.optimizer.name == "sgd"
+        and not fused,
         "an environment answers within every step": spec.target == "reward",
         "a step takes several batches": training.accumulate > 1,
         "detect_anomaly looks at every operation": training.detect_anomaly,

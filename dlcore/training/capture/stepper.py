@@ -8,8 +8,9 @@ whatever cannot be recorded goes through as usual, at any time: both kinds of st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from dlcore.data.spec import Batch
 from dlcore.text_safety import safe_text
 from dlcore.training.capture.backend import Backend, Recorded
+from dlcore.training.capture.marks import Marks
 from dlcore.training.capture.static import Place, Rates, Ring
 from dlcore.training.capture.tape import Tape, taped, why_not
 from dlcore.training.ema import EMA
@@ -104,6 +106,25 @@ class CapturedStepper(Stepper):
         elif self._recorded is not None or self._made_ready(batches, factor, keep):
             self._replay(batches[0], factor, keep)
 
+    def step_by_step(self, batches: Sequence[Batch], factor: float) -> None:
+        """As `Stepper.step_by_step`."""
+        self._as_usual(batches, factor, keep=False)
+
+    @contextmanager
+    def in_parts(self) -> Iterator[Marks | None]:
+        """As `Stepper.in_parts`: from a recording of its own, since noting the time takes the device a moment too."""
+        usual, marks = self._recorded, Marks(self._backend.moment)
+        timed = None if usual is None else self._recording(partial(self._recordable, marks))[0]
+        if timed is None:
+            yield None
+            return
+        self._recorded, self._attached = timed, False
+        try:
+            yield marks
+        finally:
+            if self._recorded is timed:
+                self._recorded, self._attached = usual, False
+
     def hand_over(self) -> None:
         """Losses that the device has collected."""
         for curve, ring in self._rings.items():
@@ -182,30 +203,48 @@ class CapturedStepper(Stepper):
                 self._give_up(reason)
 
     def _record_step(self) -> None:
+        self._recorded, reason = self._recording(self._recordable)
+        if reason:
+            self._give_up(reason)
+
+    def _recording(self, step: Callable[[], Outputs]) -> tuple[Recorded | None, str]:
+        """A step recorded, or why it cannot be."""
         reason = ""
         try:
-            self._recorded = self._backend.record(self._recordable)
+            return self._backend.record(step), ""
         except DoesNotFitError:
             reason = "there is no memory for a second copy of what a step works in"
         except Exception as error:  # the same step was made before: it is the recording that it cannot bear
             reason = safe_text(f"{type(error).__name__}: {error}".splitlines()[0], limit=200)
-        if reason:
-            if self.precision.scaler is not None:
-                self.precision.scaler._per_optimizer_states.clear()  # of the step that broke off
-            self._give_up(reason)
+        self._attached = False
+        if self.precision.scaler is not None:  # what the step that broke off left behind
+            self.precision.scaler._per_optimizer_states.clear()
+        for optimizer in self.optimizers.values():
+            for name in ("grad_scale", "found_inf"):
+                vars(optimizer).pop(name, None)
+        return None, reason
 
     def _give_up(self, reason: str) -> None:
         self.reason, self._told = reason, False
 
-    def _recordable(self) -> Outputs:
-        """The step itself, on the batch in its place."""
+    def _recordable(self, marks: Marks | None = None) -> Outputs:
+        """The step itself, on the batch in its place.
+
+        Args:
+            marks: told the parts; the stopwatch would wait for the device.
+        """
         assert self._place is not None
-        running, self._stopwatch.running = self._stopwatch.running, False  # it would wait for the device
+        usual, running = self._stopwatch, self._stopwatch.running
+        if marks is None:
+            usual.running = False
+        else:
+            self._stopwatch = marks
+            marks.begin()
         self._ringed = True
         try:
             self._change([self._place.batch], True)
         finally:
-            self._ringed, self._stopwatch.running = False, running
+            self._ringed, self._stopwatch, usual.running = False, usual, running
         assert self.observed is not None
         loss, answers, _ = self.observed
         self.observed = None
@@ -243,8 +282,11 @@ class CapturedStepper(Stepper):
 
     def _set_numbers(self, factor: float) -> None:
         """What Python decides about a step, put where the step reads it."""
-        self._factor = factor
-        self._rates.set(factor)
+        if self.reason:  # numbers again: some optimizers wait for a rate that is on the device
+            self._set_rates(factor)
+        else:
+            self._factor = factor
+            self._rates.set(factor)
         if self.ema is not None:
             self._share.fill_(self.ema.share)
 

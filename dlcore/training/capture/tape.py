@@ -23,6 +23,7 @@ SYNCHRONISES = "called a synchronizing CUDA operation"
 SEEDED = torch.Tag.nondeterministic_seeded
 WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
+COPIES = (torch.ops.aten._to_copy, torch.ops.aten.copy_)
 INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 PLAIN = (bool, int, float, str, type(None))
 SAID = (torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -43,6 +44,7 @@ class Tape(TorchDispatchMode):
         self.calls: list[tuple[Any, ...]] = []
         self.waits: list[str] = []
         self.troubles: dict[str, None] = {}
+        self._seeds: dict[int, Tensor] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -63,11 +65,24 @@ class Tape(TorchDispatchMode):
             self.troubles[f"{func} draws from a generator of its own"] = None
         if self.device.type == "cpu":
             return
-        if SEEDED in func.tags and any(each.is_cpu for each in made):
+        if SEEDED in func.tags and not self._drawn_there(made):
             self.troubles[f"{func} draws random numbers on the host"] = None
-        places = {each.device.type for each in (*tensors, *made) if each.dim() or not each.is_cpu}
+        copied = func._overloadpacket in COPIES  # of which even a single number travels
+        places = {each.device.type for each in (*tensors, *made) if copied or each.dim() or not each.is_cpu}
         if len(places) > 1 and "meta" not in places:
             self.troubles[f"{func} copies between host and device"] = None
+
+    def _drawn_there(self, made: list[Tensor]) -> bool:
+        """Whether random numbers were drawn on the device.
+
+        Attention then hands its backward pass a seed and an offset, as numbers on the host while nothing is recorded
+        and on the device else: they are no numbers that Python made.
+        """
+        hosted = [each for each in made if each.is_cpu]
+        if len(hosted) < len(made) and not any(each.dim() for each in hosted):
+            self._seeds |= {each.data_ptr(): each for each in hosted}
+            return True
+        return not hosted
 
     def _described(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -75,6 +90,8 @@ class Tape(TorchDispatchMode):
                 value if isinstance(value, PLAIN) else str(value) if isinstance(value, SAID) else type(value)
             )
         if value.is_cpu and not value.dim() and self.device.type != "cpu":
+            if value.data_ptr() in self._seeds:
+                return value.dtype, "seed"
             return value.dtype, value.item()  # the host hands its number to the kernel
         return value.dtype, tuple(value.shape), value.device.type
 

@@ -15,9 +15,12 @@ from dlcore import preset as presets
 from dlcore.bench import bench as benching
 from dlcore.bench.bench import Bench, bench
 from dlcore.bench.changes import Change, candidates
+from dlcore.bench.hardware import flops_of_step
 from dlcore.bench.turns import Spread
 from dlcore.errors import UserError
-from dlcore.opening import load_and_build
+from dlcore.opening import Opened, load_and_build
+from dlcore.training.capture.stepper import CapturedStepper
+from tests.core.training.replaying import Replaying, replaying
 
 SLOW = pytest.mark.slow
 
@@ -68,6 +71,53 @@ def test_a_recurrent_network_whose_kernel_hides_its_work_is_estimated() -> None:
 def make_bench(name: str, folder: Path, *sets: str, seconds: float = 1.0) -> Bench:
     preset = presets.load(name, ("training.device=cpu", *sets), builders=True)
     return Bench(preset, folder, seconds, lambda line: None)
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training replays recorded steps."""
+    monkeypatch.setattr(Opened, "stepping", lambda opened: replaying())
+
+
+@pytest.mark.usefixtures("replayed")
+def test_a_recorded_step_is_told_in_the_parts_that_the_device_timed(tmp_path: Path) -> None:
+    bench = make_bench("digits-mlp", tmp_path, "training.record_seconds=1000", "training.ema=0.9")
+    with bench.training(bench.opened) as trainer:
+        trainer.advance(8)
+        stepper = trainer.stepper
+        assert isinstance(stepper, CapturedStepper)
+        before, usual = stepper.replayed, stepper._recorded
+        split = trainer.split(3)
+        assert stepper.replayed == before + 3
+        assert stepper._recorded is usual  # which does not stop to look at a clock
+    assert split.keys() == {"data", "forward", "backward", "optimizer", "launch"}
+    assert all(split[part] > 0 for part in ("data", "forward", "backward", "optimizer"))
+
+
+@pytest.mark.usefixtures("replayed")
+def test_a_recorded_step_that_cannot_be_timed_is_one_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench("digits-mlp", tmp_path, "training.record_seconds=1000")
+    with bench.training(bench.opened) as trainer:
+        trainer.advance(8)
+
+        def fails(backend: Replaying, step: Any) -> Any:
+            raise RuntimeError("no such events here")
+
+        monkeypatch.setattr(Replaying, "record", fails)
+        assert trainer.split(3).keys() == {"data", "replay"}
+
+
+@pytest.mark.usefixtures("replayed")
+def test_the_work_of_a_recorded_step_is_counted(tmp_path: Path) -> None:
+    """A launch hides its operations."""
+    bench = make_bench("digits-mlp", tmp_path, "model.widths=[32]", "training.batch_size=10")
+    with bench.training(bench.opened) as trainer:
+        trainer.advance(8)
+        flops, how = flops_of_step(trainer)
+    assert flops == 3 * 2 * 10 * (64 * 32 + 32 * 10) - 2 * 10 * 64 * 32
+    assert how.startswith("counted")
 
 
 def test_what_does_not_pay_is_not_suggested(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -228,6 +228,14 @@ def test_waiting_for_data_is_a_share_of_a_step() -> None:
     assert found("waiting for data", curves=times | {"time/data": [1e-4] * 9}) is None
 
 
+def test_waiting_for_data_is_seen_beside_a_replayed_step() -> None:
+    """One launch has no parts; a first few steps that were not replayed do not matter."""
+    times = {"time/data": [0.01] * 9, "time/replay": [0.009] * 8, "time/forward": [0.1]}
+    finding = found("waiting for data", curves=times)
+    assert finding is not None
+    assert "53%" in finding.what
+
+
 def test_an_idle_gpu() -> None:
     assert found("idle GPU", curves={"system/gpu": [0.1] * 9}) is not None
     assert found("idle GPU", curves={"system/gpu": [0.9] * 9}) is None

@@ -6,6 +6,7 @@ arrive in the very tensors that the first replay made.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -36,6 +37,18 @@ class Replayed:
         self.count += 1
 
 
+class Moment:
+    """When it was last made."""
+
+    at = 0.0
+
+    def record(self) -> None:
+        self.at = time.perf_counter()
+
+    def elapsed_time(self, later: Moment) -> float:
+        return (later.at - self.at) * 1e3
+
+
 class Replaying:
     """Records steps of the CPU.
 
@@ -58,6 +71,9 @@ class Replaying:
             raise self._fails
         self.recorded.append(Replayed(step))
         return self.recorded[-1]
+
+    def moment(self) -> Moment:
+        return Moment()
 
 
 def replaying(backend: Replaying | None = None, **options: Any) -> Callable[..., CapturedStepper]:

@@ -11,13 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcore import preset as presets
 from dlcore.control import send
 from dlcore.data.spec import Batch
 from dlcore.series import read
 from dlcore.tasks.classification import Classification
 from dlcore.training import optimizers
+from dlcore.training.capture.choice import choose_graph
 from dlcore.training.capture.static import Ring
 from dlcore.training.capture.stepper import FIRST, WATCHED, CapturedStepper
+from dlcore.training.capture.tape import Tape, why_not
 from dlcore.training.checkpoints import CheckpointFolder
 from dlcore.training.freezing import Freezing
 from dlcore.training.progress import restore
@@ -290,6 +293,30 @@ def test_a_recording_that_breaks_off_changes_nothing(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_broken_recording_left_on_an_optimizer_is_cleared(tmp_path: Path) -> None:
+    """A scale that stayed there would be taken times the next one."""
+    usual = make_trainer(tmp_path, name="usual", precision="fp16")
+    usual.fit()
+
+    class BreaksOff(Replaying):
+        def record(self, step: Any) -> Any:
+            for optimizer in ours.optimizers.values():
+                optimizer.grad_scale = optimizer.found_inf = torch.ones(())  # type: ignore[attr-defined]
+            raise RuntimeError("in the middle of the optimizer's step")
+
+    ours = make_trainer(tmp_path, stepping=replaying(BreaksOff()), precision="fp16")
+    ours.fit()
+    assert_same(final_state(usual), final_state(ours))
+
+
+def test_rates_are_numbers_again_where_nothing_is_recorded(tmp_path: Path) -> None:
+    """Some optimizers wait for a rate that is on the device."""
+    trainer = make_trainer(tmp_path, model=Waits(), stepping=replaying(), schedule=OneCycle())
+    trainer.fit()
+    rates = [group["lr"] for each in trainer.optimizers.values() for group in each.param_groups]
+    assert [type(rate) for rate in rates] == [float] * len(rates)
+
+
 def test_batches_of_many_shapes(tmp_path: Path) -> None:
     """Nothing is replayed, and the user is told."""
     trainer = make_trainer(tmp_path, stepping=replaying(), epochs=8)
@@ -316,3 +343,68 @@ def test_a_training_that_goes_on_at_a_small_batch_waits_for_a_whole_one(tmp_path
     restore(second, checkpoint)
     second.fit()
     assert replayed(second) == 2 * 5 - BEFORE  # the small ones and the first whole ones as usual
+
+
+@pytest.mark.parametrize(
+    ("sets", "recorded"),
+    [
+        ((), True),
+        (("optimizer.name=sgd",), True),
+        (("optimizer.name=sgd", "training.fused=false"), False),
+        (("optimizer.name=adamw", "training.fused=false"), True),
+        (("training.accumulate=2",), False),
+        (("training.compile=reduce-overhead",), False),
+    ],
+)
+def test_which_steps_are_recorded_on_a_gpu(sets: tuple[str, ...], recorded: bool) -> None:
+    """Sgd that is not fused asks the device for its rate at every step."""
+    preset = presets.load("digits-mlp", sets, builders=True)
+    fused = preset.training.fused
+    assert choose_graph(preset, SPEC, torch.device("cuda"), "bf16", fused=fused)[0] is recorded
+
+
+# What a step is seen to do, on tensors that are anywhere but on the host
+
+
+def library() -> Any:
+    made = torch.library.Library("dltui_tests", "FRAGMENT")
+    made.define(
+        "attend(Tensor steps, float seed) -> (Tensor, Tensor)", tags=(torch.Tag.nondeterministic_seeded,)
+    )
+    made.define("back(Tensor steps, Tensor seed) -> Tensor")
+    made.impl("attend", lambda steps, seed: (steps * 2, torch.tensor(seed)), "Meta")
+    made.impl("back", lambda steps, seed: steps * 3, "Meta")
+    return made
+
+
+def tape_of(work: Any) -> Tape:
+    with Tape(torch.device("meta")) as tape:
+        work()
+    return tape
+
+
+def test_the_seed_that_attention_keeps_is_no_number_of_the_hosts() -> None:
+    """Its kernels hand it on as a number on the host while nothing is recorded; another one in each step."""
+    made = library()
+
+    def step(seed: float) -> None:
+        out, kept = torch.ops.dltui_tests.attend(torch.empty(3, device="meta"), 0.0 * seed)
+        kept.fill_(seed)
+        torch.ops.dltui_tests.back(out, kept)
+
+    first, second = (tape_of(lambda seed=seed: step(seed)) for seed in (1.0, 2.0))
+    assert first.troubles == {}
+    assert [call for call in first.calls if "dltui_tests" in call[0]] == [
+        call for call in second.calls if "dltui_tests" in call[0]
+    ]
+    del made
+
+
+def test_numbers_drawn_on_the_host_are_a_trouble() -> None:
+    assert "draws random numbers on the host" in next(iter(tape_of(lambda: torch.rand(3)).troubles))
+
+
+def test_another_number_in_each_step_is_a_trouble() -> None:
+    steps = torch.empty(3, device="meta")
+    first, second = (tape_of(lambda at=at: steps * torch.tensor(at)) for at in (1.0, 2.0))
+    assert "is called otherwise in each step" in why_not(first, second)

@@ -163,3 +163,19 @@ def test_a_closure_is_called() -> None:
     learn(model, optimizer, 2)
 
     assert optimizer.step(lambda: 3.0) == 3.0
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_first_step_that_is_skipped_leaves_nothing_behind(momentum: float) -> None:
+    """Memory that nobody has written is full of numbers here, as it is on a GPU that has been working."""
+    skipped, whole = network(), network()
+    optimizer = optimizer_of(quick_steps.SGD, skipped, momentum=momentum)
+    optimizer.found_inf = torch.ones(())
+    torch.use_deterministic_algorithms(True)  # fills what `empty` gives with NaN
+    try:
+        learn(skipped, optimizer, 1)
+        del optimizer.found_inf
+        learned = learn(skipped, optimizer)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert same(learned, learn(whole, optimizer_of(torch.optim.SGD, whole, momentum=momentum)))
