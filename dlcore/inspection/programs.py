@@ -15,7 +15,8 @@ from typing import Any
 
 from torch import nn
 
-from dlcore.inspection.shapes import Inputs, Options, Pass, build_on_meta, trace_pass
+from dlcore.inspection.meta_building import build_on_meta
+from dlcore.inspection.shapes import Inputs, Options, Pass, trace_pass
 from dlcore.inspection.sources import Construction
 
 Finish = Callable[[Pass], Pass]

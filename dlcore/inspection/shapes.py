@@ -8,31 +8,29 @@ the pass fails, the rows up to the failure survive, with the failing call and th
 from __future__ import annotations
 
 import copy
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 
 from dlcore.data.spec import DataSpec
 from dlcore.inspection import cuda_calls
 from dlcore.inspection.cuda_calls import CudaCalls
 from dlcore.inspection.facts import Bounds
+from dlcore.inspection.meta_building import build_on_meta
 from dlcore.inspection.mismatch import describe_failure
 from dlcore.inspection.nested import map_tensors, tensor_infos
 from dlcore.inspection.operations import Operation, Operations
 from dlcore.inspection.recording import Call, Recorder
 from dlcore.inspection.records import Failure, Note, Row, SourceLine, TensorInfo, Trace
+from dlcore.inspection.stand_ins import device_of, has_lazy, has_meta, stand_ins, to_meta, to_real
 
 __all__ = [
     "Arguments",
@@ -43,7 +41,6 @@ __all__ = [
     "SourceLine",
     "TensorInfo",
     "Trace",
-    "build_on_meta",
     "trace",
     "trace_builder",
     "trace_builder_pass",
@@ -51,7 +48,6 @@ __all__ = [
 ]
 
 
-LAYERS = str(Path(nn.__file__).parent)
 ENDLESS = 10  # calls that are told of a model that calls itself without an end
 
 
@@ -131,10 +127,10 @@ def trace_pass(
     args, kwargs = _arguments(inputs, batch_size)
     if isinstance(inputs, DataSpec) and inputs.vocabulary and not options.bounds:
         options = replace(options, bounds=((0, len(inputs.vocabulary) - 1),))
-    if _is_lazy(model):  # sizes are settled by the first batch, which must not be this one
-        return _run(copy.deepcopy(model), args, kwargs, options, meta=_is_meta(model))
+    if has_lazy(model):  # sizes are settled by the first batch, which must not be this one
+        return _run(copy.deepcopy(model), args, kwargs, options, meta=has_meta(model))
     result = _run(model, args, kwargs, options, meta=True)
-    if _reads_values(result.trace) and not _is_meta(model):
+    if _reads_values(result.trace) and not has_meta(model):
         return _run(model, args, kwargs, options, meta=False)
     return result
 
@@ -161,7 +157,7 @@ def trace_builder_pass(
     """`trace_builder`, with what a repair needs beside it."""
     model = build_on_meta(build)
     result = trace_pass(model, inputs, batch_size=batch_size, options=options)
-    if _reads_values(result.trace) and _is_meta(model):
+    if _reads_values(result.trace) and has_meta(model):
         return trace_pass(build(), inputs, batch_size=batch_size, options=options)
     return result
 
@@ -170,40 +166,12 @@ def _reads_values(result: Trace) -> bool:
     return result.failure is not None and result.failure.kind == "values"
 
 
-def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """The model with weights that take no memory; or with real ones, if its constructor reads its weights.
-
-    Constructors that compute with small tensors of their own, such as rates of stochastic depth, keep these real.
-    """
-    for place in (torch.device("meta"), LayersOnMeta()):
-        try:
-            with place, CudaCalls():
-                return build()
-        except (NotImplementedError, RuntimeError, TypeError) as error:
-            if "meta" not in str(error).lower():
-                raise
-    with CudaCalls() if cuda_calls.is_needed(meta=False) else nullcontext():
-        return build()
-
-
-class LayersOnMeta(TorchFunctionMode):
-    """Makes only those tensors on the meta device that torch's own layers make: their weights."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _device_constructors() and kwargs.get("device") is None:
-            caller = sys._getframe(1).f_code.co_filename
-            if caller.startswith(LAYERS):
-                kwargs["device"] = "meta"
-        return func(*args, **kwargs)
-
-
 def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bool) -> Pass:
     """One recorded pass, on meta tensors or on real ones."""
     started = time.perf_counter()
-    stand_ins = {} if _is_lazy(model) else _stand_ins(model, meta)
-    device = torch.device("meta") if meta else _device(model)
-    recorder = Recorder(model, stand_ins.values())
+    weights = {} if has_lazy(model) else stand_ins(model, meta=meta)
+    device = torch.device("meta") if meta else device_of(model)
+    recorder = Recorder(model, weights.values())
     args, kwargs = _placed(args, kwargs, device, options, recorder)
     operations = Operations(
         recorder,
@@ -226,7 +194,7 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
             stack.enter_context(moves)
         try:
             with operations:
-                output = functional_call(model, stand_ins, args, kwargs)
+                output = functional_call(model, weights, args, kwargs)
         except Exception as raised:
             error = raised
             failure = describe_failure(error, recorder.running(), operations.failed)
@@ -238,7 +206,7 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
         **_weights(model),
         flops=sum(call.flops for call in recorder.calls),
         activation_bytes=sum(call.saved_bytes for call in recorder.calls),
-        unused=() if failure else tuple(recorder.unused(stand_ins)),
+        unused=() if failure else tuple(recorder.unused(weights)),
         mode="meta" if meta else "real",
         seconds=time.perf_counter() - started,
         operations=tuple(operations.rows),
@@ -273,7 +241,7 @@ def _placed(args: Any, kwargs: Any, device: torch.device, options: Options, reco
 
     def place(tensor: Tensor) -> Tensor:
         told = next(bounds, None) or (None if tensor.is_meta else recorder.facts.bounds(tensor))
-        placed = _to_meta(tensor) if device.type == "meta" else _to_real(tensor, device, told)
+        placed = to_meta(tensor) if device.type == "meta" else to_real(tensor, device, told)
         recorder.facts.set_bounds(placed, told)
         return placed
 
@@ -339,24 +307,6 @@ def _weights(model: nn.Module) -> dict[str, int]:
     }
 
 
-def _stand_ins(model: nn.Module, meta: bool) -> dict[str, Tensor]:
-    """What the pass uses for parameters and buffers: meta ones, or the real ones with copied buffers.
-
-    Names that share one tensor keep sharing one, so that tied weights count once.
-    """
-    made: dict[int, Tensor] = {}
-    named: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if meta and id(parameter) not in made:
-            made[id(parameter)] = nn.Parameter(_to_meta(parameter), requires_grad=parameter.requires_grad)
-        named[name] = made.get(id(parameter), parameter)
-    for name, buffer in model.named_buffers(remove_duplicate=False):
-        if id(buffer) not in made:
-            made[id(buffer)] = _to_meta(buffer) if meta else buffer.clone()
-        named[name] = made[id(buffer)]
-    return named
-
-
 def _arguments(inputs: Inputs, batch_size: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of the forward pass; made-up tensors are meta."""
     if isinstance(inputs, DataSpec):
@@ -371,33 +321,6 @@ def _arguments(inputs: Inputs, batch_size: int) -> tuple[tuple[Any, ...], dict[s
     if all(isinstance(size, int) for size in inputs):
         return (torch.empty(*inputs, device="meta"),), {}
     return tuple(inputs), {}
-
-
-def _to_meta(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device="meta", requires_grad=False)
-
-
-def _to_real(tensor: Tensor, device: torch.device, bounds: Bounds | None) -> Tensor:
-    """Random numbers in the place of a meta tensor; for ids the largest allowed one, for lengths 1."""
-    if not tensor.is_meta:
-        return tensor.to(device)
-    if tensor.is_floating_point():
-        return torch.randn(tensor.shape, dtype=tensor.dtype, device=device)
-    number = bounds[1] if bounds else int(tensor.dim() == 1)
-    return torch.full(tensor.shape, number, dtype=tensor.dtype, device=device)
-
-
-def _device(model: nn.Module) -> torch.device:
-    """Where the model's first weight is; the CPU if it has none."""
-    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
-
-
-def _is_lazy(model: nn.Module) -> bool:
-    return any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers()))
-
-
-def _is_meta(model: nn.Module) -> bool:
-    return any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from dlcore.errors import UserError
 from dlcore.inspection.batch import other_batch
 from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
 from dlcore.inspection.input_text import Given, parse_inputs
+from dlcore.inspection.meta_building import build_on_meta
 from dlcore.inspection.option_fixes import option_fixes
 from dlcore.inspection.programs import Attempt, Finish, Program
-from dlcore.inspection.shapes import Inputs, Options, build_on_meta, trace_builder_pass
+from dlcore.inspection.shapes import Inputs, Options, trace_builder_pass
 from dlcore.inspection.sources import Construction
 from dlcore.problems import nearest, show, unknown
 from dlcore.registry.schema import Field

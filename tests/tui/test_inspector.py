@@ -18,8 +18,9 @@ from tests.tui.recorded import HOSTILE, make_run
 from tui import heat, inspection, inspector_views, themes
 from tui.inspection import Inspection
 from tui.inspector_views import Choice
-from tui.screens.inspector import OVER, InspectorScreen, Slider
+from tui.screens.inspector import OVER, InspectorScreen
 from tui.widgets.page import Page
+from tui.widgets.slider import Slider
 
 
 def text(lines: Any) -> str:

@@ -15,9 +15,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.content import Content
 from textual.events import Resize
-from textual.reactive import reactive
 from textual.widget import Widget
 
 from dlcore.errors import UserError
@@ -35,6 +33,7 @@ from tui.widgets.gauge import Part
 from tui.widgets.layer_list import LayerList
 from tui.widgets.line_list import LineList
 from tui.widgets.page import Line, Page
+from tui.widgets.slider import Slider
 from tui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
@@ -44,40 +43,9 @@ EMPTY = "No look inside yet. They come by themselves at the first, best and last
 OVER = "No look inside this network was kept. Train with inspection.every_epochs = 1, or press i while a run trains."
 ASKED = "Asked for a look: it comes after the step that is running."
 DAMAGED = "This look cannot be read. [ and ] go to others."
-TRACK = 40
 GAP = 3
 TYPED = "calculator"  # key of the preferences: the lines typed into the calculator
 SIDE_BY_SIDE = 60  # columns of the view from which two steps stand beside each other
-
-
-class Slider(Widget):
-    """Which of the looks is shown.
-
-    Attributes:
-        at: index of it.
-        count: how many there are.
-        told: step and reason of it, in words.
-    """
-
-    ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    Slider { height: 1; padding: 0 1; }
-    """
-
-    at: reactive[int] = reactive(0, layout=False)
-    count: reactive[int] = reactive(0, layout=False)
-    told: reactive[str] = reactive("", layout=False)
-
-    def render(self) -> Content:
-        """The line."""
-        if not self.count:
-            return Content.assemble((self.told, "$foreground 60%"))
-        room = max(4, min(TRACK, self.size.width - words.cells(self.told) - 16))
-        before = round(self.at / max(1, self.count - 1) * (room - 1)) if self.count > 1 else room - 1
-        return Content.assemble(
-            (self.told, "bold"), "  ◂", ("━" * before, "$accent"), ("●", "$accent"),
-            ("─" * (room - 1 - before), "$foreground 25%"), "▸  ", (f"{self.at + 1}/{self.count}", "$foreground 60%"),
-        )  # fmt: skip
 
 
 class InspectorScreen(PanelScreen):

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcore.data.spec import DataSpec
-from dlcore.inspection.shapes import Options, Row, Trace, build_on_meta, trace, trace_builder
+from dlcore.inspection.meta_building import build_on_meta
+from dlcore.inspection.shapes import Options, Row, Trace, trace, trace_builder
 from dlcore.registry import MODELS
 
 MNIST = DataSpec("image", (1, 28, 28), "class", 10)

@@ -13,8 +13,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlcore.inspection.input_text import parse_inputs
+from dlcore.inspection.meta_building import build_on_meta
 from dlcore.inspection.nested import tensors_in
-from dlcore.inspection.shapes import Options, Trace, build_on_meta, trace
+from dlcore.inspection.shapes import Options, Trace, trace
 from dlcore.inspection.subjects import usual_input
 from dlcore.torchvision_compat import import_torchvision
 
