@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from dlcore import assembly, kept_code
+from dlcore import assembly, description, kept_code
 from dlcore.atomic import write_atomic
 from dlcore.choosing import choose
 from dlcore.control import ControlReader
@@ -100,13 +100,14 @@ class Worker:
         """The preset's parts where they train, and what was measured on the way."""
         turn = self.together.group.one_after_first() if self.together else nullcontext()
         self.checkpoint = self.folder.newest(self._warn if self.writes else lambda _: None)
+        about = self.about if self.checkpoint is not None else {}  # without one nothing is left of what began
         with turn:
             built = load_and_build(
-                self.preset, self._report, runs=self.run.path.parent, loaded=self._loaded_before(),
+                self.preset, self._report, runs=self.run.path.parent, loaded=description.loaded(about),
                 resuming=self.checkpoint is not None,
             )  # fmt: skip
         choosing = self.together.choose if self.together else choose
-        opened, chosen = choosing(built, self._chosen_before())
+        opened, chosen = choosing(built, description.chosen(about))
         return opened.furnish(), chosen
 
     def _make_trainer(self) -> Trainer:
@@ -254,31 +255,9 @@ class Worker:
             trainer.val.close()
         self.recorder.close()
 
-    def _loaded_before(self) -> Loaded | None:
-        """What was loaded when this run began, provided that a checkpoint holds what became of it."""
-        if not isinstance(self.about.get("weights"), dict) or self.checkpoint is None:
-            return None
-        try:
-            return Loaded.from_dict(self.about["weights"])
-        except (KeyError, TypeError, ValueError):  # damaged: read them again
-            return None
-
-    def _chosen_before(self) -> dict[str, Any]:
-        """What was measured when this run began, provided that there is something to go on from."""
-        chosen = self.about.get("chosen")
-        return chosen if isinstance(chosen, dict) and self.checkpoint is not None else {}
-
     def _write_description(self) -> None:
-        """The data's spec, needed to predict when the data is gone, and the whole preset."""
-        facts = {
-            "spec": self.parts.data.spec.to_dict(),
-            "fingerprint": fingerprint(self.opened.device),
-            "choices": self.opened.choices,
-            "chosen": self.chosen,
-            "weights": None if self.parts.weights is None else self.parts.weights.to_dict(),
-        }
         try:
-            self.run.update_json("run.json", facts)
+            description.write(self.run, self.opened, self.chosen)
             self._write_preset()  # whoever started the run may not know the builders' defaults
         except OSError as error:
             raise _in_the_way(self.run, error) from error

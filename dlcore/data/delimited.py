@@ -45,6 +45,11 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def by_name(self) -> dict[str, list[str]]:
+        """The columns, by what they are called."""
+        return dict(zip(self.names, self.columns, strict=True))
+
 
 def read_table(
     path: Path,

@@ -79,31 +79,23 @@ def series(
             f"data.season = {season} is more than data.window = {window}: look back on a whole season"
         )
     table = read_table(file, encoding=encoding, delimiter=delimiter, header=header)
-    places = [find_column(table, target, "target")]
-    places += [find_column(table, column, "also") for column in also]
+    places = [find_column(table, target, "target"), *(find_column(table, column, "also") for column in also)]
+    places = list(dict.fromkeys(places))
+    names = [table.names[place] for place in places]
     backwards, notes = is_backwards(table, time, file)
-    columns = []
-    for place in dict.fromkeys(places):
-        numbers, filled = read_values(table, place, decimal, backwards, file)
-        columns.append(numbers)
-        notes += [filled] if filled else []
-    names = [table.names[place] for place in dict.fromkeys(places)]
-    if scale == "log":
-        columns[0] = _logarithm(columns[0], names[0], file)
+    columns, filled = zip(
+        *(read_values(table, place, decimal, backwards, file) for place in places), strict=True
+    )
     values = np.stack(columns, axis=1)  # (rows, features), the target first
+    if scale == "log":
+        values[:, 0] = _logarithm(values[:, 0], names[0], file)
     parts = split_rows(len(values), window=window, horizon=horizon, val=val, test=test)
-    seen = values[: parts.train.stop + window + horizon - 1]
-    mean, std = seen.mean(0), seen.std(0)
-    for name, column_mean, deviation in zip(names, mean, std, strict=True):
-        if deviation <= 1e-12 * max(1.0, abs(column_mean)):
-            raise UserError(
-                f"column {name!r} of {file} is the same number in all training rows: leave it out"
-            )
+    mean, std = _statistics(values[: parts.train.stop + window + horizon - 1], names, file)
     preprocessing = {
         "kind": "series", "columns": names, "window": window, "horizon": horizon, "season": season,
         "log": scale == "log", "mean": mean.tolist(), "std": std.tolist(),
     }  # fmt: skip
-    return _in_parts(values, preprocessing, parts, tuple(notes))
+    return _in_parts(values, preprocessing, parts, (*notes, *filter(None, filled)))
 
 
 class Starts(NamedTuple):
@@ -212,6 +204,17 @@ def standardised(preprocessing: Mapping[str, Any], values: Numbers) -> Floats:
         values = np.column_stack([np.log(values[:, 0]), values[:, 1:]])
     mean, std = (np.array(preprocessing[key]) for key in ("mean", "std"))
     return ((values - mean) / std).astype(np.float32)
+
+
+def _statistics(values: Numbers, names: Sequence[str], path: Path) -> tuple[Numbers, Numbers]:
+    """Mean and standard deviation of each column, (features,), over the training rows."""
+    mean, std = values.mean(0), values.std(0)
+    for name, column_mean, deviation in zip(names, mean, std, strict=True):
+        if deviation <= 1e-12 * max(1.0, abs(column_mean)):
+            raise UserError(
+                f"column {name!r} of {path} is the same number in all training rows: leave it out"
+            )
+    return mean, std
 
 
 def _logarithm(values: Numbers, name: str, path: Path) -> Numbers:

@@ -19,6 +19,7 @@ from dlcore.data.columns import choose_columns
 from dlcore.data.delimited import TextTable, read_table
 from dlcore.data.files import resolve_path
 from dlcore.data.spec import Data, DataContext, DataSpec
+from dlcore.data.splits import Split
 from dlcore.data.table import encode, feature_names, is_missing, parse_numbers
 from dlcore.errors import UserError
 from dlcore.fields import Count, Fraction
@@ -72,20 +73,15 @@ def csv_table(
         test: share of all rows held back for the final figure.
     """
     file = resolve_path(path, context)
-    if file.is_dir():
-        raise UserError(f"{file} is a folder, not a CSV file; the data set named folder reads image folders")
-    table = read_table(file, encoding=encoding, delimiter=delimiter, header=header)
-    if len(table.names) < 2:
-        raise UserError(f'{file} has a single column: set data.delimiter, for example data.delimiter = ";"')
+    table = _read(file, encoding=encoding, delimiter=delimiter, header=header)
     absent = frozenset(token.lower() for token in (*missing, ""))
     place = find_column(table, target, "target")
     table, notes = _without_answerless(table, place, absent, file)
     answers, target_notes = read_target(table, place, kind, absent, decimal, file)
     parts = split_answers(answers, val=val, test=test, seed=context.seed)
-    cells = dict(zip(table.names, table.columns, strict=True))
     left_out = {table.names[place], *_named(table, drop, "drop")}
     columns, column_notes = choose_columns(
-        {name: column for name, column in cells.items() if name not in left_out},
+        {name: column for name, column in table.by_name.items() if name not in left_out},
         parts.train,
         answers.codes if isinstance(answers, Classes) else None,
         keep=_named(table, keep, "keep"),
@@ -97,21 +93,35 @@ def csv_table(
     if not columns:
         raise UserError([f"{file} has no column left to learn from", *_few(column_notes)])
     preprocessing = {
-        "kind": "table",
-        "columns": columns,
-        "missing": sorted(absent),
-        "decimal": decimal,
+        "kind": "table", "columns": columns, "missing": sorted(absent), "decimal": decimal,
         "target": table.names[place],
-    }
-    inputs = torch.from_numpy(encode(preprocessing, cells))
+    }  # fmt: skip
+    return _encoded(table, preprocessing, answers, parts, (*notes, *target_notes, *_few(column_notes)))
+
+
+def _read(file: Path, *, encoding: str, delimiter: str, header: Literal["auto", "yes", "no"]) -> TextTable:
+    """The cells of a file that has something to learn from beside the target."""
+    if file.is_dir():
+        raise UserError(f"{file} is a folder, not a CSV file; the data set named folder reads image folders")
+    table = read_table(file, encoding=encoding, delimiter=delimiter, header=header)
+    if len(table.names) < 2:
+        raise UserError(f'{file} has a single column: set data.delimiter, for example data.delimiter = ";"')
+    return table
+
+
+def _encoded(
+    table: TextTable, preprocessing: dict[str, Any], answers: Answers, parts: Split, notes: tuple[str, ...]
+) -> Data:
+    """The rows as a model sees them, described so that a row from outside can be encoded the same way."""
+    inputs = torch.from_numpy(encode(preprocessing, table.by_name))  # (rows, features)
     spec = DataSpec(
         input="vector",
         input_shape=(inputs.shape[1],),
-        feature_names=tuple(feature_names(columns)),
+        feature_names=tuple(feature_names(preprocessing["columns"])),
         preprocessing=preprocessing,
         **answer_facts(answers, parts.train),
     )
-    return in_parts(spec, inputs, answer_tensor(answers), parts, (*notes, *target_notes, *_few(column_notes)))
+    return in_parts(spec, inputs, answer_tensor(answers), parts, notes)
 
 
 def _few(notes: list[str]) -> list[str]:

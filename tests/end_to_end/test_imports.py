@@ -20,6 +20,7 @@ WIRING = {
     "assembly",
     "checking",
     "choosing",
+    "description",
     "examining",
     "exhibits",
     "inspecting",
