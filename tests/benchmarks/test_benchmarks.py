@@ -18,6 +18,17 @@ NAMES = [
 
 
 @pytest.mark.benchmark
+@pytest.mark.timeout(600)
+def test_what_is_for_a_gpu_runs_without_one() -> None:
+    """Every part of it, so that the first time on a GPU is not lost."""
+    command = [sys.executable, "-m", "tests.benchmarks.gpu", "--quick", "--device", "cpu"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("|---") + done.stdout.count("skipped: ") >= 5
+
+
+@pytest.mark.benchmark
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", NAMES)
 def test_prints_its_table(name: str) -> None:

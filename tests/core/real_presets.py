@@ -54,11 +54,11 @@ def overrides(path: Path, data: Path, scratch: Path) -> list[str]:
         presets.load(path, builders=False).data.name == "cifar10"
         and not (scratch / "cifar-10-batches-py").exists()
     ):
-        _cifar10(data / "cifar10_jpg.tar.gz", scratch / "cifar-10-batches-py")
+        cifar10_files(data / "cifar10_jpg.tar.gz", scratch / "cifar-10-batches-py")
     return [each.format(data=data) for each in OWN_FILES.get(path.stem, ())]
 
 
-def _cifar10(archive: Path, folder: Path) -> None:
+def cifar10_files(archive: Path, folder: Path, most: int = CIFAR_PHOTOS) -> None:
     """The first photos of every class in CIFAR-10's own files, from an archive of part/class/number.jpg."""
     photos: dict[str, list[tuple[str, np.ndarray]]] = {"train": [], "test": []}
     with tarfile.open(archive) as files:
@@ -66,11 +66,7 @@ def _cifar10(archive: Path, folder: Path) -> None:
             part, _, rest = member.name.partition("/")
             kind, _, name = rest.partition("/")
             number = name.removesuffix(".jpg")
-            if (
-                not number.isdigit()
-                or int(number) >= CIFAR_PHOTOS
-                or (file := files.extractfile(member)) is None
-            ):
+            if not number.isdigit() or int(number) >= most or (file := files.extractfile(member)) is None:
                 continue
             pixels = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
             photos[part].append((kind, pixels.transpose(2, 0, 1).reshape(-1)))
