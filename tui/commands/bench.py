@@ -106,9 +106,10 @@ def _split(split: Mapping[str, float]) -> RenderableType:
         table.add_row(
             Text(name).append(f"  {PARTS.get(name, '')}", style="dim"),
             _time(split[name]),
-            f"{share:.1%}",
+            _share(share),
             Text(bar, style="cyan"),
         )
+    table.add_row("together", _time(total), "", style="dim")
     return table
 
 
@@ -126,7 +127,7 @@ def _machine(facts: Mapping[str, Any]) -> RenderableType:
         table.add_row("work of a step", f"{_flops(flops['step'])}FLOP, {flops['how']}")
         table.add_row(
             "work done",
-            f"{_flops(flops['achieved'])}FLOP/s, {flops['share']:.1%} of the {_flops(flops['peak'])}FLOP/s "
+            f"{_flops(flops['achieved'])}FLOP/s, {_share(flops['share'])} of the {_flops(flops['peak'])}FLOP/s "
             f"of the fastest matrix product here",
         )
     table.add_row("threads", safe_text(facts["choices"]["threads"]))
@@ -168,6 +169,10 @@ def _table(first: str, *columns: str) -> Table:
 
 def _time(seconds: float) -> str:
     return f"{seconds * 1e6:,.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"
+
+
+def _share(part: float) -> str:
+    return f"{part:.1%}" if part >= 0.001 or not part else "under 0.1%"
 
 
 def _flops(number: float) -> str:
