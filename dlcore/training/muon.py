@@ -16,8 +16,9 @@ from torch import Tensor, nn
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients that push singular values towards 1 fastest, at the price of landing in about 0.7 to 1.2."""
 
-TOGETHER = 1 << 24
-"""Numbers of matrices of one shape that are turned in one go; a call of more is no faster, and its copies are dear."""
+TOGETHER = {"cpu": 1 << 18, "other": 1 << 24}
+"""Numbers of matrices of one shape that are turned in one call, by device: as many as a CPU's cache holds, or keep a
+GPU busy; copies of more are dear and no faster."""
 
 
 Coefficients = tuple[float, float, float]
@@ -144,12 +145,13 @@ def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _alike(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Parameters of one shape, type and place at a time, `TOGETHER` numbers at most: a GPU turns these side by side."""
+    """Parameters of one shape, type and place at a time, `TOGETHER` numbers at most."""
     shapes: dict[Any, list[Tensor]] = {}
     for parameter in parameters:
         shapes.setdefault((parameter.shape, parameter.dtype, parameter.device), []).append(parameter)
     for alike in shapes.values():
-        count = max(1, TOGETHER // alike[0].numel())
+        most = TOGETHER.get(alike[0].device.type, TOGETHER["other"])
+        count = max(1, most // alike[0].numel())
         yield from (alike[at : at + count] for at in range(0, len(alike), count))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 NAMES = [
     "trainer_overhead", "mnist_mlp_rivals", "start_up", "checkpoint_cost", "record_cost",
-    "every_preset", "app_chart", "app_slowdown", "app_terminal",
+    "every_preset", "app_chart", "app_slowdown", "app_terminal", "muon_step",
 ]  # fmt: skip
 
 

@@ -192,7 +192,7 @@ def test_equal_shapes_are_turned_in_one_call_and_the_steps_are_the_same(
     one, each = model(), model()
     trained(one, optimizers.muon([one], weight_decay=0.1), 1)
     assert calls == [(4, 4, 4)]
-    monkeypatch.setattr(muon, "TOGETHER", 1)
+    monkeypatch.setitem(muon.TOGETHER, "cpu", 1)
     trained(each, optimizers.muon([each], weight_decay=0.1), 1)
     assert calls[1:] == [(1, 4, 4)] * 4
     for mine, other in zip(one.parameters(), each.parameters(), strict=True):
