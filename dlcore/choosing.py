@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlcore.bench.changes import usable_cores
 from dlcore.bench.loops import Bare
 from dlcore.bench.turns import take_turns
+from dlcore.cores import usable_cores
 from dlcore.data.memory import free_memory
 from dlcore.data.spec import TensorPart
 from dlcore.errors import UserError

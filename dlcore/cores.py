@@ -59,3 +59,10 @@ def runnable_others() -> float:
         counts.append(max(0, int(running) - 1))  # this one runs, too
         time.sleep(_PAUSE)
     return sum(counts) / len(counts)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from dlcore.bench.hardware import cpu_has_bf16
+from dlcore.cores import usable_cores
 from dlcore.data.spec import DatasetPart
 from dlcore.opening import Opened
 
@@ -137,13 +137,6 @@ def _compile(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
         left["training.compile"] = "torch.compile is not ready for Apple GPUs"
     else:
         yield Change({"compile": True}, "the first step takes long", dear=COMPILING)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _toml(value: Any) -> str:

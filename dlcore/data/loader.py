@@ -11,14 +11,17 @@ import multiprocessing
 import os
 import shutil
 import signal
+import warnings
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from dlcore.cores import usable_cores
 from dlcore.data.seeding import torch_generator
 from dlcore.errors import UserError
 
@@ -56,7 +59,7 @@ class Loader:
         self._busy = False
         shortage = _shortage(self._fetch, batch_size, workers) if workers else ""
         self.workers = 0 if shortage else workers
-        self.notes: tuple[str, ...] = (shortage,) if shortage else ()
+        self.notes: tuple[str, ...] = tuple(filter(None, (shortage or _crowd(workers),)))
 
     def load(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets of each chunk of positions.
@@ -80,7 +83,13 @@ class Loader:
 
     def close(self) -> None:
         """End the worker processes, by force if they do not listen."""
-        self._loader = None  # its destructor asks them to end, and waits a little
+        iterator = getattr(self._loader, "_iterator", None)
+        self._loader = None
+        if iterator is not None:
+            # Asks them to end, and waits a little. Not left to its destructor: a batch under way may hold it for
+            # longer, and a process that is forked meanwhile would run it as well, and complain of it.
+            with suppress(RuntimeError):  # a worker died: whoever waited for its batch has been told
+                iterator._shutdown_workers()
         for process in self._processes:
             if process.is_alive():
                 process.kill()
@@ -99,7 +108,8 @@ class Loader:
             if self._loader is None:
                 self._loader = self._open()
             before = set(multiprocessing.active_children())
-            answers = iter(self._loader)
+            with _uncounted():
+                answers = iter(self._loader)
             self._processes |= set(multiprocessing.active_children()) - before
             yield from answers
         finally:
@@ -110,18 +120,19 @@ class Loader:
             atexit.unregister(_end_at_exit)
             atexit.register(_end_at_exit)  # after multiprocessing's own, hence run before it
         _open_loaders.add(self)
-        return DataLoader(
-            self._fetch,
-            sampler=self._keys,
-            batch_size=None,  # a key is a whole batch
-            collate_fn=_identity,
-            num_workers=self.workers,
-            persistent_workers=True,
-            prefetch_factor=PREFETCH,
-            timeout=TIMEOUT,
-            worker_init_fn=_shield_worker,
-            generator=torch_generator("loader"),  # the global one is the training's
-        )
+        with _uncounted():
+            return DataLoader(
+                self._fetch,
+                sampler=self._keys,
+                batch_size=None,  # a key is a whole batch
+                collate_fn=_identity,
+                num_workers=self.workers,
+                persistent_workers=True,
+                prefetch_factor=PREFETCH,
+                timeout=TIMEOUT,
+                worker_init_fn=_shield_worker,
+                generator=torch_generator("loader"),  # the global one is the training's
+            )
 
 
 def _end_at_exit() -> None:
@@ -209,6 +220,22 @@ def _shield_worker(_worker: int) -> None:
         warned = True
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+@contextmanager
+def _uncounted() -> Iterator[None]:
+    """Without torch's warning that workers are more than cores, in four lines: `_crowd` says it in one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+        yield
+
+
+def _crowd(workers: int) -> str:
+    cores = usable_cores()
+    if workers <= cores:
+        return ""
+    shared = "one core" if cores == 1 else f"{cores} cores"
+    return f"training.workers = {workers} processes share {shared}: that pays only where they wait for a disk"
 
 
 def _shortage(fetch: _Fetch, batch_size: int, workers: int) -> str:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,41 @@ def test_a_program_that_never_closes_its_loader_still_ends() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_no_process_forked_later_ends_them_once_more() -> None:
+    """A batch under way holds the loader beyond its closing; its destructor must not run in a child."""
+    code = (
+        "import gc, os, torch\n"
+        "from dlcore.data.loader import Loader\n"
+        "class Numbers(torch.utils.data.Dataset):\n"
+        "    def __len__(self): return 40\n"
+        "    def __getitem__(self, key): return torch.zeros(1), key[1]\n"
+        "loader = Loader(Numbers(), 2, workers=2)\n"
+        "answers = loader.load(0, torch.arange(40).split(2))\n"
+        "next(answers)\n"
+        "loader.close()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    del answers\n"
+        "    gc.collect()\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_more_workers_than_cores_are_used_and_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "usable_cores", lambda: 1)
+    batches = make(Noise(), 3)
+    assert batches._loader is not None
+    assert (batches._loader.workers, len(batches.notes)) == (3, 1)
+    assert "3 processes share one core:" in batches.notes[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(batches.epoch(0))) == len(batches)
+    batches.close()
 
 
 def test_little_shared_memory_means_no_workers_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
