@@ -19,7 +19,7 @@ from dlcore.text_safety import safe_text
 from tui import words
 from tui.follow import RunView
 from tui.sentences import in_order
-from tui.step_times import PREFIX, step_times
+from tui.step_times import step_times
 
 Settings = Mapping[str, str]
 LEFT_OUT = ("about",)  # sections that say nothing of the training
@@ -114,11 +114,11 @@ def less_is_better(metric: str) -> bool:
 
 
 def figures(views: Sequence[RunView | None]) -> list[Row]:
-    """Latest value of every metric but the times side by side; of those that are evaluated, the best marked."""
+    """Latest value of every metric but the costs side by side; of those that are evaluated, the best marked."""
     known = [_latest(view) if view is not None else {} for view in views]
     evaluated = {_leaf(name) for values in known for name in values if name.startswith(("val/", "test/"))}
     rows = []
-    for name in in_order({name for values in known for name in values if not name.startswith(PREFIX)}):
+    for name in in_order({name for values in known for name in values if not words.is_cost(name)}):
         values = [found.get(name) for found in known]
         sign = "▼" if less_is_better(name) else "▲"
         best = _best(values, lowest=sign == "▼") if _leaf(name) in evaluated else frozenset()
@@ -128,17 +128,22 @@ def figures(views: Sequence[RunView | None]) -> list[Row]:
     return rows
 
 
-def times(views: Sequence[RunView | None]) -> list[Row]:
-    """What each part of a step takes, side by side."""
-    known = [step_times(view) if view is not None else {} for view in views]
+def costs(views: Sequence[RunView | None]) -> list[Row]:
+    """What each part of a step takes, and of the machine the latest figures, side by side."""
+    known = [_costs(view) if view is not None else {} for view in views]
     return [
         Row(
-            safe_text(PREFIX + part, limit=80),
-            tuple(words.duration(found.get(part)) for found in known),
+            safe_text(name, limit=80),
+            tuple(words.figure(name, found.get(name)) for found in known),
             metric=True,
         )
-        for part in dict.fromkeys(part for found in known for part in found)
+        for name in dict.fromkeys(name for found in known for name in found)
     ]
+
+
+def _costs(view: RunView) -> dict[str, float]:
+    times = {words.TIME + part: seconds for part, seconds in step_times(view).items()}
+    return times | {name: value for name, value in _latest(view).items() if name.startswith(words.SYSTEM)}
 
 
 def facts(views: Sequence[RunView | None]) -> list[Row]:

@@ -19,11 +19,13 @@ _PARTS = ("train", "val", "test")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Metric names as people compare them: losses first, each metric's parts together."""
+    """Metric names as people compare them: losses first, each metric's parts together, what it cost last."""
 
     def rank(name: str) -> tuple[int, str, int, str]:
         part, _, metric = name.partition("/")
         place = _PARTS.index(part) if part in _PARTS else len(_PARTS)
+        if words.is_cost(name):
+            return 3, part, 0, name
         if "loss" in metric:
             return 0, metric, place, name
         return (2 if part == "train" else 1), metric, place, name

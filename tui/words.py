@@ -29,6 +29,10 @@ STATUS_COLOURS = {
     "died": "red",
 }
 UNKNOWN = "-"
+TIME, SYSTEM = (
+    "time/",
+    "system/",
+)  # what the names of metrics in seconds a step, and of the machine's, begin with
 _STAMPED = re.compile(r"^\d{8}-\d{6}-(?=.)")
 _BARS = "▁▂▃▄▅▆▇"  # none as tall as its line: rows of a list must not run into each other
 
@@ -45,6 +49,20 @@ def metric(value: float | None) -> str:
     if 10 <= size < 1e5:
         return f"{value:,.{max(0, 3 - int(math.log10(size)))}f}"
     return f"{value:.2e}"
+
+
+def is_cost(name: str) -> bool:
+    """Whether a metric's name is that of what training takes, not of what comes of it."""
+    return name.startswith((TIME, SYSTEM))
+
+
+def figure(name: str, value: float | None) -> str:
+    """A metric in the unit that its name tells: a time, a size, a share, else as `metric`."""
+    if name.startswith(TIME):
+        return duration(value)
+    if name.startswith(f"{SYSTEM}memory"):
+        return size(value)
+    return metric(value)
 
 
 def result(name: str, value: float | None) -> str:

@@ -47,7 +47,7 @@ def test_a_page_says_everything_that_was_measured() -> None:
     text = shown(FACTS)
     for figure in (
         "17,641", "1.02× [0.99, 1.04]", "7 rounds", "1 step each", "64 × 2", "57.4%", "2.18 ms", "50.0 µs",
-        "414 MiB", "19.0 MiB more", "131 MFLOP", "36 GFLOP/s", "31.3%", "--set training.batch_size=256", "1.45×",
+        "414 MiB", "19.0 MiB more", "131 MFLOP", "36 GFLOP/s", "31.3%", "training.batch_size=256", "1.45×",
         "0.47×", "2 (they sleep while they wait", "samples/s", "the data is in memory", "2 samples were dropped",
     ):  # fmt: skip
         assert figure in text, figure

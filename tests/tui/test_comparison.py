@@ -114,14 +114,15 @@ def test_what_is_not_evaluated_has_no_best() -> None:
     assert row.best == frozenset()
 
 
-def test_times_stand_apart_from_figures_in_the_order_of_a_step() -> None:
-    one = view({"val/loss": 0.3}, curves=("time/own", "time/backward", "time/data"))
+def test_costs_stand_apart_from_figures_in_the_order_of_a_step() -> None:
+    one = view({"val/loss": 0.3, "system/memory": 2**20}, curves=("time/own", "time/backward", "time/data"))
     other = view({"val/loss": 0.2}, curves=("time/backward",))
     assert [row.name for row in comparison.figures([one, other])] == ["val/loss"]
-    assert [(row.name, row.values) for row in comparison.times([one, other])] == [
+    assert [(row.name, row.values) for row in comparison.costs([one, other])] == [
         ("time/data", ("2.0 s", "-")),
         ("time/backward", ("2.0 s", "2.0 s")),
         ("time/own", ("2.0 s", "-")),
+        ("system/memory", ("1.0 MiB", "-")),
     ]
 
 

@@ -140,7 +140,7 @@ def _changes(facts: Mapping[str, Any]) -> RenderableType:
     others = [change for change in facts["changes"] if not change["worth"]]
     for change in better + others:
         style = "green" if change["worth"] else "dim"
-        sets = " ".join(f"--set {each}" for each in change["set"])
+        sets = " ".join(change["set"])
         gain = f"{change['median']:.2f}× [{change['low']:.2f}, {change['high']:.2f}]"
         table.add_row(
             Text(sets, style=style), Text(gain, style=style), Text(safe_text(change["say"]), style="dim")

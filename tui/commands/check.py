@@ -9,10 +9,12 @@ from typing import Any
 from dlcore import preset as presets
 from dlcore.text_safety import safe_text
 from tui import memory_split, words
-from tui.commands import own_code
+from tui.commands import layout, own_code
 from tui.commands.common import BAD_INPUT, paint, print_json
+from tui.commands.layout import Give
 
 INDENT = "  "
+PATH = 28  # columns of a layer, where there are too few
 SHOWN = 10  # tensors that were not loaded
 
 
@@ -67,7 +69,7 @@ def _heading(facts: Mapping[str, Any]) -> list[str]:
         ),
     ]
     title = paint(f"{safe_text(facts['model'])} on {safe_text(data['name'])}", "bold")
-    return [title, "", *words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")]
+    return [title, "", *layout.facts([(f"{INDENT}{name}", value) for name, value in pairs])]
 
 
 def _layers(facts: Mapping[str, Any]) -> list[str]:
@@ -86,7 +88,8 @@ def _layers(facts: Mapping[str, Any]) -> list[str]:
                 _mega(row["flops"]),
             )
         )
-    header, *lines = words.columns(rows, "<<<>>")
+    gives = (Give(2, layout.first_of(" and ")), Give(0, layout.end_of(PATH)), Give(1))
+    header, *lines = layout.table(rows, "<<<>>", gives)
     return [paint(header, "dim"), *lines]
 
 
@@ -102,7 +105,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     ]
     if facts["loss"] is not None:
         pairs.append(("loss", f"{words.metric(facts['loss'])} on the first batch, before training"))
-    return words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")
+    return layout.facts([(f"{INDENT}{name}", value) for name, value in pairs])
 
 
 def _weights(weights: Mapping[str, Any] | None) -> list[str]:

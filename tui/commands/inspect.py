@@ -8,9 +8,12 @@ from typing import Any
 
 from dlcore.text_safety import safe_text
 from tui import memory_split, words
+from tui.commands import layout
 from tui.commands.common import BAD_INPUT, paint, print_json
+from tui.commands.layout import Give
 
 INDENT = "  "
+PATH = 28  # columns of a layer, where there are too few
 LONGEST_DIFF = 20_000  # characters
 DIFF_COLOURS = {"+": ("green",), "-": ("red",), " ": ()}
 
@@ -95,7 +98,11 @@ def _layers(facts: Mapping[str, Any]) -> list[str]:
         rows.append((f"✗ {cells[0]}", *cells[1:], *[""] * 5, _place(line)))
     if not receptive:
         rows = [(*row[:7], row[8]) for row in rows]
-    top, *lines = words.columns(rows, "<<<<>>>" + ("<<" if receptive else "<"))
+    gives = (
+        Give(3, layout.first_of(", ")), Give(2, layout.first_of(", ")), Give(0, layout.end_of(PATH)),
+        Give(2), Give(6), Give(1), Give(7),
+    )  # fmt: skip
+    top, *lines = layout.table(rows, "<<<<>>>" + ("<<" if receptive else "<"), gives)
     if failure and failure["kind"] != "build":
         lines[-1] = paint(lines[-1], "red")
     return [paint(top, "dim"), *lines] if facts["rows"] or lines else []
@@ -137,7 +144,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
         ),
         ("batch", _batch(facts)),
     ]
-    return words.columns([(f"{INDENT}{name}", value) for name, value in pairs], "<<")
+    return layout.facts([(f"{INDENT}{name}", value) for name, value in pairs])
 
 
 def _batch(facts: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ def _metrics(run: RunDir, state: RunState) -> list[str]:
         best = ""
         if state.best and state.best.metric == name:
             best = f"best {words.metric(state.best.value)} at epoch {state.best.epoch}"
-        rows.append((f"  {name}", words.metric(latest[name]), trend, best))
+        rows.append((f"  {name}", words.figure(name, latest[name]), trend, best))
     return words.columns(rows, "<><<")
 
 

@@ -193,8 +193,8 @@ class CompareScreen(AppScreen):
             rows = comparison.differing(self._settings)
             title = "what differs in their presets" if rows else "their presets are the same"
             sections.append(Section(title, rows))
-        if times := comparison.times(views):
-            sections.append(Section("what a step takes", times))
+        if costs := comparison.costs(views):
+            sections.append(Section("what it costs", costs))
         self.table.show(heads, sections)
         self._show_states()
 
