@@ -104,10 +104,9 @@ def _captioned(row: Sample) -> Sample:
     pictures = tuple(replace(each, pixels=half_blocks.enlarged(each.pixels, times)) for each in row.pictures)
     caption = row.caption
     if not caption and row.sure is not None:
-        said = row.prediction if row.right is not False else f"{row.prediction} not {row.target}"
         sure = f" {100 * row.sure:.0f}%"  # as short as can be
         sign = "✓" if row.right else "✗"
-        caption = f"{sign} {words.fit(said, max(CAPTION, times * widest) - len(sure) - 2)}{sure}"
+        caption = f"{sign} {row.answer(max(CAPTION, times * widest) - len(sure) - 2)}{sure}"
     return replace(row, pictures=pictures, caption=caption)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcore.text_safety import safe_text
+from tui import words
 from tui.plain_data import as_number, integer
 
 MOST = 500  # samples
@@ -60,6 +61,18 @@ class Sample:
     caption: str = ""
     pictures: tuple[Picture, ...] = ()
     frames: tuple[str, ...] = ()
+
+    def answer(self, room: int) -> str:
+        """The prediction, and where it is wrong the target, in so many columns: both names are told of if need be."""
+        if self.right is not False:
+            return words.fit(self.prediction, room)
+        for link in (" not ", " ≠ ", "≠"):
+            said = f"{self.prediction}{link}{self.target}"
+            if words.cells(said) <= room:
+                return said
+        half = max(1, (room - 1) // 2)
+        first = words.fit(self.prediction, max(half, room - 1 - words.cells(self.target)))
+        return f"{first}≠{words.fit(self.target, room - 1 - words.cells(first))}"
 
 
 @dataclass(frozen=True)

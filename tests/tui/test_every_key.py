@@ -52,6 +52,7 @@ ELSEWHERE = {
     "palette.": "test_app.py::test_the_palette_moves_with_the_arrows_and_leaves_with_escape",
     "leave": "test_app.py::test_q_leaves",
     "picker.": "test_new_run.py::test_the_pickers_keys_move",
+    "run.continue": "test_run_screen.py::test_pause_becomes_continue",
     "redraw": "test_shown.py::test_the_screen_can_be_drawn_anew",
     "text.": "test_new_run.py::test_every_key_of_the_text_has_a_case",
 }

@@ -184,6 +184,15 @@ def test_a_judged_text_stands_below_its_verdict() -> None:
     assert page == ["✓ nay  90 %", "a dull film", "", "✗ yea not nay  80 %", "not bad at all"]
 
 
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [(13, "horse not cat"), (12, "horse ≠ cat"), (9, "horse≠cat"), (8, "hor…≠cat"), (3, "…≠…")],
+)
+def test_a_mistake_names_both_classes_wherever_it_stands(room: int, said: str) -> None:
+    sample = Sample(target="cat", prediction="horse", right=False)
+    assert sample.answer(room) == said
+
+
 def test_a_caption_of_several_texts_is_said_once() -> None:
     rows = [{"text": text, "caption": "prompt ▸ continuation"} for text in ("to▸ be", "or▸ not")]
     page = ["".join(part.text for part in line) for line in lines(parse({"samples": rows}, {}), 40)]

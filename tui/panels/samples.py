@@ -281,9 +281,9 @@ def _side_by_side(cells: Sequence[Sequence[Any]], column: int, gap: int) -> Line
 def _caption(row: Sample, column: int) -> Part:
     if row.caption:
         return Part(words.fit(row.caption, column), _verdict(row)[1])
-    said = row.prediction if row.right is not False else f"{row.prediction} not {row.target}"
     sign, tone = _verdict(row)
-    return Part(words.fit(f"{sign} {said or row.text.partition(chr(10))[0]}", column), tone)
+    said = row.answer(column - 2) or words.fit(row.text.partition("\n")[0], column - 2)
+    return Part(f"{sign} {said}", tone)
 
 
 def _verdict(row: Sample) -> tuple[str, str]:

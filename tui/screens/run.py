@@ -255,7 +255,7 @@ class RunScreen(CommandScreen, PanelScreen, OverlayScreen):
         here = _OWN_KEYS.get(panel.KEY, "") if panel is not None else ""
         if self.view is not None and not self.alive:
             return ("run.resume", here or "run.try", "run.evaluation", "run.inspector", "run.leave")
-        return ("run.pause", "run.lr", here or "run.inspect", "run.inspector", "run.leave")
+        return ("run.pause", "run.continue", "run.lr", here or "run.inspect", "run.inspector", "run.leave")
 
     def show_inspections(self) -> None:  # noqa: D102
         self.go_to("layers")

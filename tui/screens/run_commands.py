@@ -41,7 +41,8 @@ class CommandScreen(RunChores):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "Pause", id="run.pause", tooltip="Pause the training, or go on"),
+        Binding("p", "pause", "Pause", id="run.pause", tooltip="Pause the training"),
+        Binding("p", "continue", "Continue", id="run.continue", tooltip="Go on with the training"),
         Binding("l", "lr", "Learning rate", id="run.lr", tooltip="Change the learning rate"),
         Binding("m", "epochs", "More epochs", id="run.epochs", tooltip="Train to another epoch"),
         Binding("e", "ask('evaluate')", "Evaluate", id="run.evaluate", tooltip="Validation figures now"),
@@ -149,10 +150,20 @@ class CommandScreen(RunChores):
 
     # The commands.
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What pauses a training goes on with one that is paused."""
+        if action in ("pause", "continue"):
+            paused = self.run_view is not None and self.run_view.status == "paused"
+            return paused == (action == "continue")
+        return super().check_action(action, parameters)
+
     def action_pause(self) -> None:
-        """Pauses, or goes on."""
-        paused = self.run_view is not None and self.run_view.status == "paused"
-        self._ask("continue" if paused else "pause")
+        """Waits after the step that is running."""
+        self._ask("pause")
+
+    def action_continue(self) -> None:
+        """Goes on where it waits."""
+        self._ask("continue")
 
     def action_evaluation(self) -> None:
         """Opens the screen that measures its network on the test part."""
