@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -108,12 +109,13 @@ class Timed(Trainer):
         return Window(end - start, steps, samples, self._recording)
 
     def split(self, steps: int) -> dict[str, float]:
-        """Seconds a step spends on its parts, the mean of so many; the device is waited for between them.
+        """Seconds a step spends on its parts, the device waited for between them: the middle one of so many steps.
 
+        Of ``data`` it is the mean: where a loader is too slow, most batches are there at once and some are not.
         What is replayed is one launch to the host. Its parts are told by the device, and what is left of its time is
         ``launch``; where the device cannot, all of it is ``replay``.
         """
-        totals: dict[str, float] = {}
+        taken: dict[str, list[float]] = {}
         with self.stepper.in_parts() as marks:
             for _ in range(steps):
                 self.stopwatch.start()
@@ -124,8 +126,8 @@ class Timed(Trainer):
                     inside, whole = marks.seconds(), parts.pop("replay")
                     parts |= inside | {"launch": max(0.0, whole - sum(inside.values()))}
                 for part, took in parts.items():
-                    totals[part] = totals.get(part, 0.0) + took / steps
-        return totals
+                    taken.setdefault(part, []).append(took)
+        return {part: (mean if part == "data" else median)(each) for part, each in taken.items()}
 
     def take(self, steps: int) -> list[tuple[Batch, ...]]:
         """What the next steps learn from, which the caller makes; a new epoch begins where one ends."""
