@@ -87,23 +87,50 @@ def build(
     model = _model(preset, data.spec)
     if not resuming:
         _show_inputs(model, data.train, preset.training.seed)
-    start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
     choices = {"task": f"{task_name} ({reason})"}
+    loaded, freezing = start_from(preset, model, context, runs=runs, loaded=loaded)
+    if loaded is not None:
+        choices["weights"] = loaded.sentence()
+    names = loaded.loaded.keys() if loaded is not None else ()
+    task = _build(TASKS, Named(name=task_name, options=preset.task.options), preset, model, data.spec)
+    start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
+    return Parts(data, model, task, choices, loaded, freezing, rates_of(model, start.rates or {}, names))
+
+
+def start_from(
+    preset: Preset,
+    model: nn.Module,
+    context: DataContext,
+    *,
+    runs: Path | None = None,
+    loaded: Loaded | None = None,
+) -> tuple[Loaded | None, Freezing | None]:
+    """Load what the model starts from, and freeze what does not learn in the first epoch.
+
+    A model on the meta device is filled with nothing: what would be loaded is known all the same.
+
+    Args:
+        runs, loaded: see `build`.
+
+    Returns:
+        What was loaded, and what is frozen when, if anything.
+
+    Raises:
+        UserError: the weights cannot be had, or the names of layers are wrong.
+    """
+    start: StartingPoint = MODELS.entry(preset.model.name, preset.base).common_options(preset.model.options)
     if start.weights and loaded is None:
         with _told_what_it_needs(preset):
             source, tensors = read_weights(start.weights, model, context, runs or runs_folder())
         own = model.state_dict().keys()
         reset = set[str]().union(*(tensors_of(model, layer, own, option="reset") for layer in start.reset))
         loaded = load_into(model, tensors, source, reset=reset)
-    if loaded is not None:
-        choices["weights"] = loaded.sentence()
-    names = loaded.loaded.keys() if loaded is not None else ()
     freezing = None
     if start.freeze or start.freeze_epochs:
+        names = loaded.loaded.keys() if loaded is not None else ()
         freezing = Freezing(model, start.freeze, start.freeze_epochs, names)
         freezing.start_epoch(0)
-    task = _build(TASKS, Named(name=task_name, options=preset.task.options), preset, model, data.spec)
-    return Parts(data, model, task, choices, loaded, freezing, rates_of(model, start.rates or {}, names))
+    return loaded, freezing
 
 
 def _show_inputs(model: nn.Module, part: Part, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -9,14 +10,15 @@ import torch
 from dlcore import assembly
 from dlcore.assembly import Parts
 from dlcore.data.batches import Batches
+from dlcore.data.memory import free_memory
+from dlcore.data.placing import sizes_of
 from dlcore.data.spec import Batch, Data
-from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.records import Trace
 from dlcore.inspection.shapes import Options, trace_pass
 from dlcore.inspection.through_loss import through_loss
 from dlcore.preset import Preset, Training
-from dlcore.training.memory import expected
-from dlcore.training.precision import Precision, choose_device, choose_precision
+from dlcore.step_cost import Plan, beside_batch, memory_of_step
+from dlcore.training.precision import choose_device, choose_precision
 from dlcore.training.task import Task
 
 
@@ -26,8 +28,9 @@ def check(preset: Preset) -> dict[str, Any]:
     Returns:
         Plain data: ``data`` (kinds, shapes and sample counts), ``layers`` and totals of the trace, ``failure``
         (null when a batch goes through), ``weights`` (what was loaded, what not and why; null for a random start),
-        ``memory`` in bytes of one training step, ``loss`` of the first batch before training, ``device``,
-        ``precision``, ``steps_per_epoch`` and ``notes``.
+        ``memory`` in bytes of one training step and what is ``free`` of the device's (null when only a run can
+        tell), ``loss`` of the first batch before training, ``device``, ``precision``, ``steps_per_epoch`` and
+        ``notes``.
 
     Raises:
         UserError: the data cannot be had, or the parts do not fit together.
@@ -53,7 +56,7 @@ def check(preset: Preset) -> dict[str, Any]:
         "parameters": table.parameters,
         "trainable_parameters": table.trainable_parameters,
         "flops": table.flops,
-        "memory": _memory(preset, parts, batch, precision, table),
+        "memory": _memory(preset, parts, batch, device, precision) if table.failure is None else None,
         "loss": _first_loss(parts.task, batch) if table.failure is None else None,
         "device": str(device),
         "precision": precision,
@@ -83,8 +86,13 @@ def _traced(parts: Parts, batch_size: int) -> Trace:
     result = trace_pass(parts.model, spec, batch_size=batch_size, options=options)
     if result.trace.failure is None:
         task_name = parts.choices["task"].partition(" ")[0]
-        result = through_loss(result, task_name, lambda _: parts.task, spec, batch_size, options)
+        result = through_loss(result, task_name, lambda _: _copied(parts.task), spec, batch_size, options)
     return result.trace
+
+
+def _copied(task: Task) -> Task:
+    """The same around the same network: a task keeps what it has moved to where a batch is, which has no numbers."""
+    return copy.deepcopy(task, {id(module): module for module in task.model.modules()})
 
 
 def _data_facts(data: Data) -> dict[str, Any]:
@@ -108,18 +116,11 @@ def _first_loss(task: Task, batch: Batch) -> float:
     return float(task.loss(batch, task.phases[0].name)[0])
 
 
-def _memory(preset: Preset, parts: Parts, batch: Batch, precision: str, table: Trace) -> dict[str, int]:
-    """Bytes of a step at its peak, by part; by a rougher rule where a step depends on numbers."""
-    training = preset.training
-    try:
-        return expected(
-            parts.task,
-            lambda task: assembly.build_optimizers(preset, task),
-            training,
-            Precision(precision, torch.device("cpu")),
-            batch,
-        ).to_dict()
-    except Exception:  # a network of the user's own may do anything, and reinforcement learning plays
-        return estimate_memory(
-            table, optimizer=preset.optimizer.name, options=preset.optimizer.options, ema=training.ema > 0
-        ).to_dict()
+def _memory(
+    preset: Preset, parts: Parts, batch: Batch, device: torch.device, precision: str
+) -> dict[str, Any] | None:
+    """Bytes of a step at its peak, by part, and what the device has ``free``; None where only a run can tell."""
+    free = free_memory(device)
+    kept = beside_batch(sizes_of(parts.data.train), preset.training, device, free)
+    split = memory_of_step(Plan.of(preset, precision), parts.task, batch, beside=kept)
+    return None if split is None else split.to_dict() | {"free": free}

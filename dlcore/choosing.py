@@ -19,11 +19,12 @@ from dlcore.bench.loops import Bare
 from dlcore.bench.turns import take_turns
 from dlcore.cores import usable_cores
 from dlcore.data.memory import free_memory
+from dlcore.data.placing import sizes_of
 from dlcore.data.spec import TensorPart
 from dlcore.errors import UserError
-from dlcore.inspection.memory import estimate_memory
-from dlcore.inspection.shapes import trace
+from dlcore.inspection.through_loss import batch_of
 from dlcore.opening import Opened
+from dlcore.step_cost import UNSEEN, Plan, beside_batch, memory_of_step
 from dlcore.training.outcome import OUT_OF_MEMORY
 from dlcore.training.precision import set_up_backends
 from dlcore.training.progress import rng_state, set_rng_state
@@ -40,8 +41,6 @@ GAIN = 1.05
 
 OF_MEMORY = 0.8
 """Share of the free memory that a step may be expected to take: a trial must not end the machine's other work."""
-
-UNKNOWN = 1.3  # what kernels take to work in, beyond the estimate; see `estimate_memory`
 
 
 def choose(opened: Opened, known: Mapping[str, Any]) -> tuple[Opened, dict[str, Any]]:
@@ -122,45 +121,33 @@ def largest_part(whole: int, fits: Callable[[int], bool]) -> int | None:
 
 
 class Fits:
-    """Whether a step with so many samples fits in memory: first by its shapes, which takes none, then by making it.
+    """Whether a step with so many samples fits in memory: first as expected, which takes none, then by making it.
 
     Args:
         limit: bytes that it may take; what is free when left out.
+
+    Attributes:
+        free: bytes on the device, before anything was tried.
     """
 
     def __init__(self, opened: Opened, limit: float | None = None) -> None:
-        self.opened = opened
-        self.limit = OF_MEMORY * free_memory(opened.device) if limit is None else limit
-        self._table = self._traced()
+        self.opened, self.free = opened, free_memory(opened.device)
+        self.limit = OF_MEMORY * self.free if limit is None else limit
+        self._sizes = sizes_of(opened.parts.data.train)
 
     def __call__(self, batch: int) -> bool:
         """Leaves nothing of the trial in memory."""
-        return self.expected(batch) <= self.limit and self._goes_through(batch)
+        return UNSEEN * self.expected(batch) <= self.limit and self._goes_through(batch)
 
-    def expected(self, batch: int) -> float:
-        """Bytes of a step by the shapes of its tensors; 0 for a network that cannot be traced."""
-        preset = self.opened.preset
-        if self._table is None:
-            return 0.0
-        return (
-            UNKNOWN
-            * estimate_memory(
-                self._table,
-                optimizer=preset.optimizer.name,
-                options=preset.optimizer.options,
-                batch_size=batch,
-                ema=preset.training.ema > 0,
-            ).total
-        )
-
-    def _traced(self) -> Any:
-        """Shapes of a batch of two; None where the network cannot be traced."""
-        parts = self.opened.parts
-        try:
-            table = trace(parts.model, parts.data.spec, batch_size=2)
-        except Exception:  # a network of the user's own may do anything
-            return None
-        return table if table.failure is None else None
+    def expected(self, batch: int) -> int:
+        """Bytes of a step at its peak; 0 where only making it can tell."""
+        opened = self.opened
+        one = opened.preset.with_training(batch_size=batch, accumulate=1)
+        kept = beside_batch(self._sizes, one.training, opened.device, self.free)
+        shape = batch_of(opened.parts.data.spec, batch)
+        plan = Plan.of(one, opened.precision)
+        split = memory_of_step(plan, opened.parts.task, shape, beside=kept, really=False)
+        return 0 if split is None else split.peak
 
     def _goes_through(self, batch: int) -> bool:
         training = {"batch_size": batch, "accumulate": 1, "workers": 0, "compile": False}

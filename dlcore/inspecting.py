@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from torch import nn
+
 from dlcore import assembly
 from dlcore.data.download import NotDownloaded, no_downloads
+from dlcore.data.memory import free_memory
+from dlcore.data.placing import Sizes, sizes_of
 from dlcore.data.spec import DataContext, DataSpec
 from dlcore.engine.specs import stand_in
 from dlcore.errors import UserError
 from dlcore.inspection.batch import compare_batches, mixing, other_batch
 from dlcore.inspection.calculator.calculate import calculate
 from dlcore.inspection.fixes import MOST_FIXES, Fix, source_fixes
-from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.option_fixes import option_fixes
 from dlcore.inspection.programs import Attempt, Finish, Program
 from dlcore.inspection.records import LOSS, SourceLine
-from dlcore.inspection.shapes import Options
+from dlcore.inspection.shapes import Options, Pass
 from dlcore.inspection.sources import source_lines
 from dlcore.inspection.subjects import TORCHVISION, Subject, built, from_file, from_torchvision
 from dlcore.inspection.through_loss import make_task, through_loss
@@ -29,6 +34,9 @@ from dlcore.preset import Preset, load
 from dlcore.preset.overrides import read_value
 from dlcore.registry import DATA, MODELS, TASKS, Entry
 from dlcore.run_dir import data_folder
+from dlcore.step_cost import beside_batch, memory_alone, memory_of_preset
+from dlcore.training.memory import MemorySplit
+from dlcore.training.precision import choose_device, choose_precision
 from dlcore.user_code import find_file, is_user_name, one_line
 
 
@@ -53,8 +61,8 @@ def inspect(
 
     Returns:
         Plain data: ``rows``, ``operations`` if asked for, totals of the trace, ``batch`` (see
-        `inspection.batch`), ``memory`` of a training step with AdamW or the preset's optimizer, ``failure``
-        (null when a batch goes through) and ``fixes`` for it, each of them tried.
+        `inspection.batch`), ``memory`` of a training step as the preset has it, or with AdamW (null when only a
+        training can tell), ``failure`` (null when a batch goes through) and ``fixes`` for it, each of them tried.
 
     Raises:
         UserError: there is nothing to run.
@@ -70,17 +78,17 @@ def inspect(
     failure = facts["failure"]
     if failure is not None:
         failure["source"] = [_line(line) for line in trace.failure.source] if trace.failure else []
-    memory = estimate_memory(trace, optimizer=plan["optimizer"], options=plan["options"])
+    memory = None if failure is not None else plan.memory(first.result)
     look = compare_batches(trace, second.trace if second else None, subject.batch)
     notes = [*trace.notes, *mixing(look, trace, first.result.model, guessed=subject.guessed)]
     return facts | {
         "name": subject.name,
         "batch": assembly.plain(look.to_dict()),
-        "memory": memory.to_dict(),
-        "optimizer": plan["optimizer"],
+        "memory": None if memory is None else memory.to_dict(),
+        "optimizer": plan.optimizer,
         "failure": failure,
         "fixes": _told(subject.fixes()) if failure else [],
-        "notes": [asdict(note) for note in notes] + plan["notes"],
+        "notes": [asdict(note) for note in notes] + plan.notes,
     }
 
 
@@ -89,27 +97,56 @@ def calculated(text: str, input_text: str = "") -> dict[str, Any]:
     return calculate(text, input_text).to_dict()
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What a subject would be trained with.
+
+    Attributes:
+        memory: of a step, by a pass that went well.
+    """
+
+    optimizer: str
+    memory: Callable[[Pass], MemorySplit | None]
+    notes: list[dict[str, Any]]
+
+
 def _subject(
     name: str, inputs: list[str], arguments: list[str], sets: Sequence[str], options: Options
-) -> tuple[Subject, dict[str, Any]]:
+) -> tuple[Subject, _Training]:
     """What is to be inspected, and what it would be trained with."""
     given = dict(_argument(text) for text in arguments)
-    training: dict[str, Any] = {"optimizer": "adamw", "options": {}, "notes": []}
     if name.startswith(TORCHVISION) or is_user_name(name):
         if sets:
             raise UserError("--set goes with a preset; a constructor takes --arg key=value")
         make = from_torchvision if name.startswith(TORCHVISION) else from_file
-        return make(name, inputs, given, options), training
+        alone = _Training("adamw", lambda found: memory_alone(found.model, found.arguments), [])
+        return make(name, inputs, given, options), alone
     if inputs or given:
         raise UserError(
             "--input and --arg go with a file or torchvision; a preset takes --set section.key=value"
         )
     preset = load(name, sets, builders=True)
-    training |= {"optimizer": preset.optimizer.name, "options": preset.optimizer.options}
-    spec, note = _spec(preset)
-    if note:
-        training["notes"] = [{"kind": "data", "message": note, "source": None}]
-    return from_preset(preset, spec, options), training
+    spec, sizes, note = _spec(preset)
+    notes = [{"kind": "data", "message": note, "source": None}] if note else []
+
+    def memory(found: Pass) -> MemorySplit | None:
+        return _memory(preset, spec, sizes, found.model)
+
+    return from_preset(preset, spec, options), _Training(preset.optimizer.name, memory, notes)
+
+
+def _memory(preset: Preset, spec: DataSpec, sizes: Sizes | None, model: nn.Module) -> MemorySplit | None:
+    """Of a step as a run of the preset would make it here."""
+    training = preset.training
+    try:
+        device, _ = choose_device(training.device)
+    except UserError:  # a run would say so; the shapes can be looked at all the same
+        device = torch.device("cpu")
+    precision, _ = choose_precision(training.precision, device)
+    count, kept = training.batch, 0
+    if sizes is not None:
+        count, kept = min(count, sizes.samples), beside_batch(sizes, training, device, free_memory(device))
+    return memory_of_preset(preset, precision, copy.deepcopy(model), spec, count, beside=kept)
 
 
 def from_preset(preset: Preset, spec: DataSpec, options: Options) -> Subject:
@@ -223,18 +260,23 @@ class Model:
         )
 
 
-def _spec(preset: Preset) -> tuple[DataSpec, str]:
-    """What the preset's data looks like, without a download; and what is to be known of that."""
+def _spec(preset: Preset) -> tuple[DataSpec, Sizes | None, str]:
+    """What the preset's data looks like, without a download; its bytes, if it is here; what is to be known of that."""
     entry = DATA.entry(preset.data.name, preset.base)
     context = DataContext(data_folder(), preset.training.seed, lambda _: None, preset.base)
     try:
         with no_downloads():
-            return entry.build(context, **preset.data.options).spec, ""
+            data = entry.build(context, **preset.data.options)
+            return data.spec, sizes_of(data.train), ""
     except NotDownloaded:
         spec = stand_in(entry)
         if spec is None:
             raise
-        return spec, f"{entry.name} is not on this computer yet: these are the shapes that it usually has"
+        return (
+            spec,
+            None,
+            f"{entry.name} is not on this computer yet: these are the shapes that it usually has",
+        )
 
 
 def _argument(text: str) -> tuple[str, Any]:

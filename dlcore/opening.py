@@ -18,7 +18,8 @@ from torch import Tensor
 from dlcore import assembly
 from dlcore.assembly import FUSED, Parts
 from dlcore.cores import waiting
-from dlcore.data.batches import Batches, fits_on
+from dlcore.data.batches import Batches
+from dlcore.data.placing import fits_on
 from dlcore.data.spec import Part, TensorPart
 from dlcore.errors import UserError
 from dlcore.preset import Preset, Training

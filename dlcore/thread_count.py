@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import torch
 
 from dlcore.assembly import Parts
-from dlcore.inspection.shapes import trace
 from dlcore.preset import Training
+from dlcore.step_cost import FORWARD_AND_BACKWARD, work_of_step
 from dlcore.training.progress import rng_state, set_rng_state
 
 LITTLE = 64e6
@@ -24,8 +24,6 @@ Measured on two idle cores over the shipped presets, one thread against two: 1.0
 the ten whose steps have up to 24 million; as fast in the recurrent ones of 76 to 107 million; 0.6 to 0.9 times as
 fast from 131 million on, but for recurrent ones.
 """
-
-FORWARD_AND_BACKWARD = 3  # the backward pass computes two products for each one of the forward pass
 
 _CHOSEN = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -43,31 +41,28 @@ def use_threads_worth_it(
     said = training.threads or any(name in environment for name in _CHOSEN)
     if said or device.type != "cpu" or torch.get_num_threads() == 1:
         return ""
-    work = work_of_step(parts, training)
+    work = little_work(parts, training)
     if work is None or work >= LITTLE:
         return ""
     torch.set_num_threads(1)
     return f"a step is {work / 1e6:.2g} million operations, too few to share"
 
 
-def work_of_step(parts: Parts, training: Training) -> float | None:
-    """Floating-point operations of an optimizer step, a multiply-add counted as 2.
+def little_work(parts: Parts, training: Training) -> float | None:
+    """Floating-point operations of an optimizer step, a multiply-add counted as 2, where they may be few.
 
     Only small networks are traced: a weight takes part in a multiplication with every sample at least once.
 
     Returns:
         None where it is more than `LITTLE`, or not known.
     """
-    spec, samples = parts.data.spec, training.batch
-    weights = sum(weight.numel() for weight in parts.task.model.parameters() if weight.dim() > 1)
-    passes = training.accumulate * sum(phase.repeats for phase in parts.task.phases)
+    spec, samples, task = parts.data.spec, training.batch, parts.task
+    weights = sum(weight.numel() for weight in task.model.parameters() if weight.dim() > 1)
+    passes = training.accumulate * sum(phase.repeats for phase in task.phases)
     if spec.target == "reward" or FORWARD_AND_BACKWARD * 2 * weights * samples * passes >= LITTLE:
         return None
     before = rng_state()
     try:
-        traced = trace(parts.task.model, spec, batch_size=samples)
-    except Exception:  # what cannot be traced may train all the same
-        return None
+        return work_of_step(task, spec, samples, training.accumulate)
     finally:
         set_rng_state(before)
-    return FORWARD_AND_BACKWARD * traced.flops * passes if traced.failure is None else None

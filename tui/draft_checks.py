@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from dlcore.preset.sections import OF_A_STEP
 from dlcore.problems import inside
 from dlcore.text_safety import safe_text
 from tui.draft import Draft
@@ -14,8 +15,6 @@ from tui.form_rows import Place
 from tui.messages import EngineAnswered
 
 News = Literal["", "catalogue", "faults", "shapes"]
-
-_SHAPING = ("batch_size", "seed", "ema", "device")  # keys of the training section that the shapes depend on
 
 
 class Checks:
@@ -79,8 +78,8 @@ class Checks:
         content = {"values": draft.values, "base": base, "source": draft.title}
         self._ask("validate", content)
         table = draft.values.get("training", {})
-        parts = [draft.values.get(section) for section in ("data", "model", "optimizer")]
-        shaping = json.dumps([base, *parts, *(table.get(key) for key in _SHAPING)])
+        parts = [draft.values.get(section) for section in ("data", "model", "task", "optimizer")]
+        shaping = json.dumps([base, *parts, *(table.get(key) for key in OF_A_STEP)])
         if again or shaping != self._shaping:
             self._shaping = shaping
             self._ask("shapes", content)

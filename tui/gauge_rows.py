@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dlcore.gauges import Gpu, Host
 from tui import words
-from tui.memory_split import parts_of
+from tui.memory_split import CACHED, NAME, parts_of
 from tui.widgets.gauge import Part, Row, bar, history, percent, stacked
 
 History = Mapping[str, Sequence[float | None]]
@@ -21,7 +21,7 @@ LEGEND: Row = [
 ]
 CPU = "cpu"
 _LABEL = 7
-_PART = 12  # of a step's memory
+_PART = 14  # of a step's memory
 _FIGURES = 15
 _FULL = 0.97  # of a memory, from which it is worth a warning
 _GIB = 1 << 30
@@ -134,21 +134,23 @@ def host_rows(host: Host, past: History, width: int) -> list[Ranked]:
 
 
 def step_rows(memory: Mapping[str, int], width: int) -> list[Ranked]:
-    """What a training step holds at its peak, a bar for each part; the first rows to go."""
+    """What a training step holds at its peak, and of that each part with a bar; the first rows to go, the sum last."""
     parts = parts_of(memory)
-    total = sum(parts.values())
+    if not parts:
+        return []
+    peak, cached = sum(parts.values()), memory.get(CACHED, 0)
+    total = peak + cached
     room = max(0, width - _PART - _FIGURES)
-    return [
-        Ranked(
-            [
-                Part(f"{name:<{_PART}}", "quiet"),
-                *bar(size / total, room),
-                Part(f"{words.size(size):>{_FIGURES}}"),
-            ],
-            6,
-        )
-        for name, size in parts.items()
+    heading = [Part(f"{NAME:<{width - _FIGURES}}", "quiet"), Part(f"{words.size(peak):>{_FIGURES}}")]
+    rows = [
+        [
+            Part(f"  {name:<{_PART - 2}}", "quiet"),
+            *bar(size / total, room),
+            Part(f"{words.size(size):>{_FIGURES}}"),
+        ]
+        for name, size in [*parts.items(), *([(f"+ {CACHED}", cached)] if cached else [])]
     ]
+    return [Ranked(heading, 6), *(Ranked(row, 7) for row in rows)]
 
 
 def fitting(rows: Sequence[Ranked], height: int) -> list[Row]:

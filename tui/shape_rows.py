@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import Any, NamedTuple
 
 from dlcore.text_safety import safe_text
-from tui import words
+from tui import memory_split, words
 from tui.fixes import fixes
 
 NONE = "-"
@@ -91,20 +91,25 @@ def totals(answer: Mapping[str, Any]) -> str:
 
 
 def memory(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """What training needs and whether the device has it, with the tone to say it in."""
-    if not answer.get("memory") or answer.get("failure"):
+    """What a step holds and whether the device has it, with the tone to say it in."""
+    if answer.get("state") != "ok":
         return "", ""
-    device = answer["device"]
+    device, said = answer["device"], memory_split.NAME
     name = safe_text(device["name"], limit=40)
-    need = f"~{words.size(answer['memory']['total'])} to train"
+    if "memory" not in answer:
+        said += " …"
+    elif answer["memory"] is None:
+        said += " n/a before a run"
+    else:
+        said += f" about {words.size(answer['memory']['peak'])}"
     if device["problem"]:
-        return f"{need} · {safe_text(device['problem'], limit=300)}", "error"
-    if device["fits"] is None:
-        return f"{need} on {name}", ""
-    free = f"{words.size(device['free'])} free"
-    if device["fits"]:
-        return f"{need} · fits {name}, {free}", ""
-    return f"{need} · does not fit {name}, {free}", "error"
+        return f"{said} · {safe_text(device['problem'], limit=300)}", "error"
+    if device["free"] is None:
+        return f"{said} · on {name}", ""
+    free = memory_split.free_on(name, device["free"])
+    if device["fits"] is False:
+        return f"{said} · does not fit: {free}", "error"
+    return f"{said} · {free}", ""
 
 
 def data_line(answer: Mapping[str, Any]) -> tuple[str, str]:

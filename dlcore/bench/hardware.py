@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlcore.bench.loops import Timed, finish
-from dlcore.inspection.shapes import trace
+from dlcore.step_cost import work_of_step
 from dlcore.training.precision import DTYPES
 
 SIDES = {"cpu": (512, 1024, 1536), "cuda": (4096, 8192, 16384), "mps": (1024, 2048, 4096)}
@@ -35,12 +35,9 @@ def flops_of_step(trainer: Timed) -> tuple[int, str]:
         trainer.stepper.step_by_step(batches, trainer.factor)
     counted = int(counter.get_total_flops())
     samples = max(len(batch.targets) for batch in batches)
-    with suppress(Exception):  # a network that cannot be traced is counted all the same
-        traced = trace(trainer.task.model, trainer.task.spec, batch_size=samples)
-        passes = len(batches) * sum(phase.repeats for phase in trainer.task.phases)
-        estimate = 3 * traced.flops * passes if traced.failure is None else 0
-        if len(trainer.task.phases) == 1 and counted < estimate / 2:
-            return estimate, "estimated as three times the forward pass of the traced network"
+    estimate = work_of_step(trainer.task, trainer.task.spec, samples, len(batches)) or 0
+    if len(trainer.task.phases) == 1 and counted < estimate / 2:
+        return estimate, "estimated as three times the forward pass of the traced network"
     return counted, "counted while a step was made"
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from dlcore import assembly
-from dlcore.data.batches import Batches, place
+from dlcore.data.batches import Batches
+from dlcore.data.placing import place
 from dlcore.data.spec import Batch, TensorPart
 from dlcore.errors import UserError
 from dlcore.opening import Opened

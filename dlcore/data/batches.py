@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlcore.data.loader import Loader
-from dlcore.data.memory import free_memory
+from dlcore.data.placing import place
 from dlcore.data.ring import ring_to
 from dlcore.data.seeding import torch_generator
 from dlcore.data.spec import Batch, DatasetPart, Part, TensorPart
@@ -141,6 +141,11 @@ class Batches:
             return ()
         return self._inputs, self._targets
 
+    @property
+    def ahead(self) -> int:
+        """Bytes of batches that loading processes keep ready in the host's memory, where that is the device's."""
+        return self._loader.ahead if self._loader is not None and not self._away else 0
+
     def sizes(self, start: int, count: int) -> list[int]:
         """Samples of the batches from position ``start`` on, those of other processes counted in."""
         lows = range(start * self.batch_size, (start + count) * self.batch_size, self.batch_size)
@@ -219,36 +224,6 @@ class Batches:
     def _moved(self, stored: Iterator[Batch]) -> Iterator[Batch]:
         for inputs, targets, index in stored:
             yield Batch(inputs.to(self.device), targets.to(self.device), index)
-
-
-def place(
-    inputs: Tensor, prepare: Callable[[Tensor], Tensor] | None, device: torch.device
-) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
-    """Inputs where they serve fastest, and what is left to do to each batch of them.
-
-    On a CPU the stored form stays: a batch is prepared in cache, which costs 0.3 % of an epoch of the
-    784-256-10 MLP (4.2 us a batch of 128), while preparing all of MNIST first costs 0.26 s and 170 MB.
-    On an accelerator each pass is a kernel launch, so all is prepared once when that fits in a quarter of
-    the free memory.
-    """
-    if device.type == "cpu" or not len(inputs) or not fits_on(device, inputs):
-        return inputs, prepare
-    free = free_memory(device)
-    inputs = inputs.to(device)
-    if prepare is None:
-        return inputs, None
-    sample = prepare(inputs[:1])
-    if sample.nbytes * len(inputs) > free // 4:
-        return inputs, prepare
-    ready = torch.empty((len(inputs), *sample.shape[1:]), dtype=sample.dtype, device=device)
-    for low in range(0, len(inputs), 4096):  # in chunks: the passes take little memory besides
-        ready[low : low + 4096] = prepare(inputs[low : low + 4096])
-    return ready, None
-
-
-def fits_on(device: torch.device, inputs: Tensor) -> bool:
-    """Whether inputs leave half of a device's free memory to the training."""
-    return inputs.nbytes <= free_memory(device) // 2
 
 
 def some_inputs(part: Part, count: int, seed: int) -> Tensor:

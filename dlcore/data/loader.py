@@ -49,6 +49,7 @@ class Loader:
     Attributes:
         workers: how many are really used.
         notes: why that is fewer than asked, if it is.
+        largest: bytes of the largest batch so far.
     """
 
     def __init__(self, dataset: Dataset[Any], batch_size: int, *, workers: int = 0) -> None:
@@ -57,6 +58,7 @@ class Loader:
         self._processes: set[Any] = set()
         self._loader: DataLoader[Any] | None = None
         self._busy = False
+        self.largest = 0
         shortage = _shortage(self._fetch, batch_size, workers) if workers else ""
         self.workers = 0 if shortage else workers
         self.notes: tuple[str, ...] = tuple(filter(None, (shortage or _crowd(workers),)))
@@ -74,12 +76,19 @@ class Loader:
             for answer in self._answers(keys):
                 if isinstance(answer, UserError):
                     raise answer
-                yield answer
+                inputs, targets = answer
+                self.largest = max(self.largest, inputs.nbytes + targets.nbytes)
+                yield inputs, targets
         except RuntimeError as error:
             failure = loader_failure(error)
             if failure is None:
                 raise
             raise failure from error
+
+    @property
+    def ahead(self) -> int:
+        """Bytes of the batches that the worker processes keep ready, in shared memory."""
+        return PREFETCH * self.workers * self.largest
 
     def close(self) -> None:
         """End the worker processes, by force if they do not listen."""

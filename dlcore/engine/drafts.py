@@ -13,11 +13,11 @@ from typing import Any
 
 from dlcore.engine.catalogue import described, misfit
 from dlcore.errors import UserError
-from dlcore.preset import REGISTRIES, PresetError, dump, loads
-from dlcore.preset.sections import FIXED, NAMED
+from dlcore.preset import REGISTRIES, Named, PresetError, Training, dump, loads
+from dlcore.preset.sections import FIXED, NAMED, OF_A_STEP, Preset
 from dlcore.preset.toml import to_toml
 from dlcore.problems import Place, show_place
-from dlcore.registry import Entry
+from dlcore.registry import OPTIMIZERS, Entry
 from dlcore.user_code import is_user_name
 
 Values = dict[str, dict[str, Any]]
@@ -75,6 +75,20 @@ class Draft:
         except (KeyError, ValueError, TypeError):
             return FIXED[section].model_fields[key].default
         return getattr(given, key)
+
+    def training(self) -> Training:
+        """What the section says of a step, with defaults for what is wrong and for all else."""
+        return Training(**{key: self.setting("training", key) for key in OF_A_STEP})
+
+    def optimizer(self) -> Named:
+        """With all its options, and defaults for what is wrong."""
+        usual: str = Preset.model_fields["optimizer"].default.name
+        name, given = self.named("optimizer")
+        try:
+            entry = OPTIMIZERS.entry(name or usual, self.base)
+        except UserError:
+            entry, given = OPTIMIZERS.entry(usual), {}
+        return Named(name=entry.name, options=entry.validate(given)[0])
 
 
 def validate(question: Mapping[str, Any]) -> dict[str, Any]:

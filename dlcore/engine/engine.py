@@ -60,6 +60,11 @@ class Inbox:
             self._changed.notify()
             return before
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is a question."""
+        return bool(self._waiting)
+
     def take(self, timeout: float | None = None) -> Question | None:
         """The next question; None when the time is up."""
         with self._changed:
@@ -80,7 +85,7 @@ class Engine:
 
         self.inbox = Inbox()
         self.say = say
-        self._shapes = shapes.Shapes(self._shapes_changed)
+        self._shapes = shapes.Shapes(self._shapes_changed, lambda: self.inbox.waits)
         self._evaluations: Evaluations | None = None
         self._guarding = threading.Lock()
         self._unfinished: Question | None = None  # of shapes, answered by a first guess

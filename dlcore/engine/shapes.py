@@ -11,22 +11,25 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import torch
+
 from dlcore import assembly
 from dlcore.data.spec import DataSpec
-from dlcore.engine.device import device_facts
+from dlcore.engine.device import Place, find_place
 from dlcore.engine.drafts import Draft
 from dlcore.engine.specs import Known, Specs
 from dlcore.errors import UserError
 from dlcore.inspecting import Learnt, Model
+from dlcore.inspection.breaking_off import BreakOff
 from dlcore.inspection.calculator.calculate import calculate
-from dlcore.inspection.memory import estimate_memory
 from dlcore.inspection.records import Trace
-from dlcore.inspection.shapes import Options, trace_builder_pass
+from dlcore.inspection.shapes import Options, build_on_meta, trace_builder_pass
 from dlcore.inspection.sources import source_lines
-from dlcore.preset.sections import Preset
+from dlcore.preset import Named, Preset
 from dlcore.problems import Problem
 from dlcore.registry import TASKS, Entry
 from dlcore.run_dir import data_folder
+from dlcore.step_cost import beside_batch, memory_of_preset
 from dlcore.text_safety import safe_text
 from dlcore.user_code import find_file, is_user_name, one_line
 
@@ -40,13 +43,16 @@ class Shapes:
     """Answers with the shape table of a draft.
 
     Args:
-        changed: called from another thread when the same question would be answered better now.
+        changed: called, from any thread, when the same question would be answered better now.
+        waits: whether a newer question does.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], waits: Callable[[], bool] = lambda: False) -> None:
         self.specs = Specs(data_folder(), changed)
-        self._changed = changed
+        self._changed, self._waits = changed, waits
         self._traces: OrderedDict[str, Trace] = OrderedDict()
+        self._memory: OrderedDict[str, dict[str, int] | None] = OrderedDict()
+        self._weighing = ""  # key of what is weighed when it is asked for again
         self._fixes: OrderedDict[str, list[dict[str, Any]] | None] = OrderedDict()  # None while to be found
 
     def answer(self, question: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -55,15 +61,16 @@ class Shapes:
         Returns:
             ``state`` is ``ok``; ``failed`` when a batch does not go through, told by ``failure``; ``wrong``
             when there is no model to build, told by ``problems``, and by ``failure`` where its options are
-            why. ``rows``, ``totals``, ``memory`` and ``device`` come with ``ok`` and, up to the failing layer,
-            with ``failed``; ``data`` always. ``fixes`` come with ``failure`` when the same is asked again:
-            they take longer to find.
+            why. ``rows``, ``totals`` and ``device`` come with ``ok`` and, up to the failing layer,
+            with ``failed``; ``data`` always. ``memory`` of a step, null where only a run can tell, and ``fixes``
+            of a ``failure`` come when the same is asked again: they take longer to find.
         """
         draft = Draft.read(question)
         known = self._data(draft)
         answer = {"data": _data_facts(draft, known)} | self._table(draft, known)
         looking = "failure" in answer and answer["failure"] is not None and "fixes" not in answer
-        return answer, known.state == "reading" or looking
+        weighing = answer["state"] == "ok" and "memory" not in answer
+        return answer, known.state == "reading" or looking or weighing
 
     def _data(self, draft: Draft) -> Known:
         try:
@@ -107,7 +114,7 @@ class Shapes:
             none = {"state": "failed", "failure": _cannot_build(entry, one_line(error), where)}
             return none | self._mended(model, known)
         mended = self._mended(model, known) if table.failure is not None else {}
-        return _described(table) | self._cost(draft, table) | mended
+        return _described(table) | self._cost(draft, model, known, table) | mended
 
     def _refused(self, model: Model, known: Known, problems: list[Problem]) -> dict[str, Any]:
         """Options that are wrong by themselves, and other values with which the model works."""
@@ -150,16 +157,54 @@ class Shapes:
             self._traces.popitem(last=False)
         return found
 
-    def _cost(self, draft: Draft, table: Trace) -> dict[str, Any]:
-        name, options = draft.named("optimizer")
-        name = name or Preset.model_fields["optimizer"].default.name
-        momentum = {key: value for key, value in options.items() if isinstance(value, int | float)}
-        ema = draft.setting("training", "ema") > 0
-        memory = estimate_memory(table, optimizer=name, options=momentum, ema=ema).to_dict()
-        return {
-            "memory": memory,
-            "device": device_facts(draft.setting("training", "device"), memory["total"]),
-        }
+    def _cost(self, draft: Draft, model: Model, known: Known, table: Trace) -> dict[str, Any]:
+        """What the device has, and what a step takes of it once that is known."""
+        place = find_place(draft.setting("training", "device"), draft.setting("training", "precision"))
+        if table.failure is not None or known.state == "reading":
+            return {"device": place.facts(None)}
+        found = self._weighed(_plan(draft, model), model, known, place)
+        memory = found.get("memory")
+        return {**found, "device": place.facts(memory["peak"] if memory else None)}
+
+    def _weighed(self, plan: Preset, model: Model, known: Known, place: Place) -> dict[str, Any]:
+        """Memory of a step, worked out when the same is asked again: the table does not wait for it.
+
+        A newer question breaks it off; the longest takes half a second, in which a person goes on typing.
+        """
+        device, beside = place.device or torch.device("cpu"), 0
+        if known.sizes is not None:
+            beside = beside_batch(known.sizes, plan.training, device, place.free)
+        key = repr((model, _stamp(model), plan, place.precision, beside))
+        if key not in self._memory and key != self._weighing:
+            self._weighing = key
+            self._changed()
+            return {}
+        if key not in self._memory:
+            built = build_on_meta(partial(model.entry.build, model.spec, **model.options))
+            break_off = BreakOff(self._waits)
+            found = memory_of_preset(
+                plan, place.precision, built, model.spec, model.batch, beside=beside, within=break_off
+            )
+            if break_off.done:
+                self._changed()
+                return {}
+            self._memory[key] = None if found is None else found.to_dict()
+            if len(self._memory) > KEPT:
+                self._memory.popitem(last=False)
+        return {"memory": self._memory[key]}
+
+
+def _plan(draft: Draft, model: Model) -> Preset:
+    """A preset of what is right in a draft."""
+    return Preset(
+        data=Named(name=draft.named("data")[0]),
+        model=Named(name=model.entry.name, options=dict(model.options)),
+        task=Named(name=model.task.name, options=dict(model.task.options))
+        if model.task
+        else Named(name="auto"),
+        optimizer=draft.optimizer(),
+        training=draft.training(),
+    ).with_origin(draft.source, draft.base)
 
 
 def calculated(question: Mapping[str, Any]) -> dict[str, Any]:

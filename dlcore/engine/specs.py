@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlcore.data.download import NotDownloaded, no_downloads
+from dlcore.data.placing import Sizes, sizes_of
 from dlcore.data.spec import Data, DataContext, DataSpec
 from dlcore.errors import UserError
 from dlcore.registry import Entry
@@ -55,6 +56,7 @@ class Known:
         state: ``absent`` is not here yet but a run will fetch it; ``wrong`` is for the user to mend.
         message: why it is not ``read``, in a sentence.
         samples: in the training, validation and test part; none unless ``read``.
+        sizes: of a sample of the training part; None unless ``read``.
     """
 
     spec: DataSpec | None
@@ -62,6 +64,7 @@ class Known:
     message: str = ""
     samples: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    sizes: Sizes | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ class Specs:
 def _described(data: Data) -> Known:
     """Spec and counts, the data itself let go."""
     parts = (data.train, data.val, *([data.test] if data.test is not None else []))
-    return Known(data.spec, "read", "", tuple(len(part) for part in parts), tuple(data.notes))
+    samples, sizes = tuple(len(part) for part in parts), sizes_of(data.train)
+    return Known(data.spec, "read", "", samples, tuple(data.notes), sizes)
 
 
 def stand_in(entry: Entry) -> DataSpec | None:

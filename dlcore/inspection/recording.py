@@ -40,7 +40,6 @@ class Call:
     shared: int = 0
     flops: int = 0
     saved_bytes: int = 0
-    gradient_bytes: int = 0
     receptive: tuple[int, ...] = ()
     site: Site | None = None
     given: tuple[Tensor, ...] = ()  # what it was called with, while it runs
@@ -59,7 +58,6 @@ class Call:
             shared=self.shared,
             flops=self.flops,
             activation_bytes=self.saved_bytes,
-            gradient_bytes=self.gradient_bytes,
             reused=self.reused,
             receptive=self.receptive,
             source=self.site.source() if self.site else None,
@@ -162,7 +160,6 @@ class Recorder:
         if self._open:
             self._open[-1].calls_others = True
         call = Call(module, path, len(self._open), tensor_infos(arguments), module in self._called)
-        call.gradient_bytes = _gradient_bytes(arguments)
         call.site, call.facts = running_site(), self.facts
         call.given = tuple(tensors_in(arguments))
         self._called.add(module)
@@ -174,7 +171,6 @@ class Recorder:
         while call.module is not module:  # a call inside raised, and the model's code caught it
             call = self._open.pop()
         call.outputs = tensor_infos(output)
-        call.gradient_bytes += _gradient_bytes(output)
         if isinstance(output, Tensor):
             call.receptive = tuple(math.ceil(view.size) for view in self.facts.field(output))
         call.finished, call.given = True, ()
@@ -205,11 +201,6 @@ class Recorder:
             return 0
         self._saved[key] = storage
         return int(storage.nbytes())
-
-
-def _gradient_bytes(value: Any) -> int:
-    """Bytes of the gradients that backward will make for the tensors in a nested value."""
-    return sum(tensor.nbytes for tensor in tensors_in(value) if tensor.requires_grad)
 
 
 class _FlopCounter(TorchDispatchMode):

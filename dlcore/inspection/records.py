@@ -42,7 +42,6 @@ class Row:
         shared: its parameters that an earlier row has counted: a module used again, or tied weights.
         flops: floating-point operations of the call, a multiply-add counted as 2.
         activation_bytes: what it keeps for the backward pass beyond what earlier rows keep; 0 in evaluation.
-        gradient_bytes: of the gradients of its inputs and outputs, alive together while backward passes it.
         reused: the same module was called before.
         receptive: how many numbers of the model's input, along each axis of an image or sequence, one number
             of the output can see; empty where that is unknown or everything.
@@ -59,7 +58,6 @@ class Row:
     shared: int
     flops: int
     activation_bytes: int
-    gradient_bytes: int
     reused: bool
     receptive: Shape = ()
     source: SourceLine | None = None
@@ -158,7 +156,6 @@ class Trace:
         inputs, outputs: of the whole model; no outputs after a failure.
         parameters, trainable_parameters: each weight counted once, however often it is used.
         parameter_bytes, trainable_bytes, buffer_bytes: memory of all weights, the trainable ones, the rest.
-        matrix_bytes: of trainable weights with at least two dimensions.
         flops, activation_bytes: of the whole batch, sums over the rows (see `Row`).
         unused: names of parameters of modules that were never called; empty after a failure.
         mode: ``meta``, or ``real`` where the forward pass reads numbers.
@@ -176,7 +173,6 @@ class Trace:
     trainable_parameters: int
     parameter_bytes: int
     trainable_bytes: int
-    matrix_bytes: int
     buffer_bytes: int
     flops: int
     activation_bytes: int

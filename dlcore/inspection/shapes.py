@@ -58,6 +58,8 @@ class Arguments(NamedTuple):
     kwargs: Mapping[str, Any]
 
 
+NOTHING = Arguments((), {})
+
 Inputs = DataSpec | Tensor | Arguments | Sequence[Any] | Mapping[str, Any]
 
 
@@ -83,6 +85,7 @@ class Pass:
     """A traced forward pass with what only a repair needs to know of its failure.
 
     Attributes:
+        arguments: what the network was called with, on the device of the pass.
         error: what was raised.
         call: the innermost module call that was running.
         calls: all module calls, in the order they began.
@@ -95,6 +98,7 @@ class Pass:
     call: Call | None = None
     calls: tuple[Call, ...] = ()
     operation: Operation | None = None
+    arguments: Arguments = NOTHING
 
 
 def trace(
@@ -220,7 +224,8 @@ def _run(model: nn.Module, args: Any, kwargs: Any, options: Options, *, meta: bo
     operation = (
         operations.failed if error and operations.failed and operations.failed.error is error else None
     )
-    return Pass(model, result, error, recorder.running(), tuple(recorder.calls), operation)
+    given = Arguments(args, kwargs)
+    return Pass(model, result, error, recorder.running(), tuple(recorder.calls), operation, given)
 
 
 def _told_calls(recorder: Recorder, error: Exception | None) -> list[Call]:
@@ -302,7 +307,6 @@ def _weights(model: nn.Module) -> dict[str, int]:
         "trainable_parameters": sum(parameter.numel() for parameter in trainable),
         "parameter_bytes": sum(parameter.nbytes for parameter in parameters),
         "trainable_bytes": sum(parameter.nbytes for parameter in trainable),
-        "matrix_bytes": sum(parameter.nbytes for parameter in trainable if parameter.dim() > 1),
         "buffer_bytes": sum(buffer.nbytes for buffer in buffers),
     }
 

@@ -81,21 +81,14 @@ def through_loss(
     except Exception:  # it does not go with such data, which is told when the preset is checked
         return result
     whole = WithLoss(result.model, task, wanted, gives)
-    arguments = Arguments(
-        (
-            torch.empty(batch, *spec.input_shape, dtype=getattr(torch, spec.input_dtype), device="meta"),
-            _targets(spec, batch),
-            torch.empty(batch, dtype=torch.int64, device="meta"),
-        ),
-        {},
-    )
+    arguments = Arguments(tuple(batch_of(spec, batch)), {})
     ids = (0, len(spec.vocabulary) - 1) if spec.vocabulary else None
     bounds = (ids, _target_bounds(spec), (0, batch - 1))
     second = trace_pass(whole, arguments, options=replace(options, bounds=bounds, operations=False))
     targets = _infos(arguments.args[1])
     failure, fits = second.trace.failure, _fits(gives, wanted)
     if failure is None and fits:
-        row = Row(LOSS, name, 0, True, (*gives, *targets), second.trace.outputs, 0, 0, 0, 0, 0, False)
+        row = Row(LOSS, name, 0, True, (*gives, *targets), second.trace.outputs, 0, 0, 0, 0, False)
         return replace(result, trace=replace(result.trace, rows=(*result.trace.rows, row)))
     if failure is not None and (failure.kind in UNKNOWN or (failure.kind == "error" and fits)):
         return result
@@ -149,6 +142,12 @@ def wanted_output(name: str, spec: DataSpec, batch: int) -> Shape | None:
     if spec.target == "tokens":
         return (batch, *inner, spec.num_outputs)
     return (batch, spec.num_outputs, *inner)
+
+
+def batch_of(spec: DataSpec, count: int) -> Batch:
+    """A batch of so many samples of such data, on the meta device."""
+    inputs = torch.empty(count, *spec.input_shape, dtype=getattr(torch, spec.input_dtype), device="meta")
+    return Batch(inputs, _targets(spec, count), torch.empty(count, dtype=torch.int64, device="meta"))
 
 
 def _targets(spec: DataSpec, batch: int) -> Tensor:

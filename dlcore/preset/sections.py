@@ -247,6 +247,12 @@ FIXED: dict[str, type[Section]] = {
 }
 SECTIONS = tuple(Preset.model_fields)
 
+OF_A_STEP = (
+    "batch_size", "effective_batch", "accumulate", "seed", "device", "precision", "clip_norm", "clip_value", "ema",
+    "gradient_checkpointing", "workers", "fused", "data_on_device", "non_finite",
+)  # fmt: skip
+"""Keys of the training section that shapes and memory of a step depend on."""
+
 
 def section_fields(section: str) -> tuple[schema.Field, ...]:
     """Keys of a section that names no builder, as a form shows them."""

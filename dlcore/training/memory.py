@@ -5,23 +5,28 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dlcore.data.spec import Batch
+from dlcore.inspection.nested import tensors_in
 from dlcore.inspection.storages import Parts, StorageWatch
 from dlcore.preset import Training
 from dlcore.training.ema import EMA
 from dlcore.training.precision import Precision
+from dlcore.training.rematerialise import rematerialise_blocks
 from dlcore.training.step import Stepper
 from dlcore.training.task import Task
 
 Optimizers = dict[str, torch.optim.Optimizer]
+
+SUMMED = 2
+"""Batches of a step that are run through: from the second on gradients are added up, and nothing grows any more."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class MemorySplit:
         gradients: of the weights.
         optimizer: what it keeps for each weight.
         activations: what the forward pass keeps for the backward pass.
-        data: the batch, and what of the data is kept on the device.
+        data: the batch, what is ready of the next ones, and what of the data is kept on the device.
         others: gradients on their way, and what operations work in.
         cached: held by the allocator for the next step; none on the CPU, which gives it back.
     """
@@ -97,13 +102,16 @@ def _state(optimizers: Optimizers) -> Iterator[Tensor]:
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
-def measured(stepper: Stepper, data: Sequence[Tensor], make_step: Callable[[], Any]) -> MemorySplit:
+def measured(
+    stepper: Stepper, data: Sequence[Tensor], make_step: Callable[[], Any], ahead: int = 0
+) -> MemorySplit:
     """The split of a step that is made.
 
     On CUDA the allocator's own peak decides: what kernels work in, and what sizes are rounded up by, is in ``others``.
 
     Args:
-        data: the batch and what else of the data is on the device.
+        data: inputs and targets of the batches, and what else of the data is on the device.
+        ahead: bytes of batches that other processes hold ready.
     """
     device = next(stepper.task.model.parameters()).device
     cuda = device.type == "cuda"
@@ -111,7 +119,7 @@ def measured(stepper: Stepper, data: Sequence[Tensor], make_step: Callable[[], A
         torch.cuda.reset_peak_memory_stats(device)
     with StorageWatch(lambda: known_parts(stepper, data), device.type) as watch:
         make_step()
-    split = MemorySplit(**watch.parts)
+    split = MemorySplit(**{**watch.parts, "data": watch.parts["data"] + ahead})
     if not cuda:
         return split
     peak, reserved = torch.cuda.max_memory_allocated(device), torch.cuda.memory_reserved(device)
@@ -136,31 +144,85 @@ def expected(
     training: Training,
     precision: Precision,
     batch: Batch,
+    *,
+    beside: int = 0,
+    within: AbstractContextManager[Any] | None = None,
 ) -> MemorySplit:
     """The split of a step that is not made: it runs on tensors that have sizes and no memory.
 
     Args:
-        batch: one of the training's, or of its shape.
+        task: on the CPU, or on the meta device; it is left as it is.
+        batch: one of the training's, or of its shape; it may be on the meta device.
+        beside: bytes of data that lie beside the batch, see `data.placing.beside`.
+        within: entered while the step runs; what it raises ends the step.
 
     Raises:
         Exception: whatever a network raises whose steps depend on numbers.
     """
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    own = [*task.model.parameters(), *task.model.buffers()]
-    task = copy.deepcopy(task, {id(tensor): mode.from_tensor(tensor) for tensor in own})
-    fake = Batch(*map(mode.from_tensor, batch))
-    task.model.train()
-    with mode, _quiet(), torch.random.fork_rng(devices=[]):
-        stepper = Stepper(
-            task,
-            make_optimizers(task),
-            training,
-            precision,
-            EMA(task.model, training.ema) if training.ema else None,
-        )
-        stepper.attach(Untimed(), Unheard())  # type: ignore[arg-type]
-        batches = [fake] * training.accumulate
+    own = [*task.model.parameters(), *task.model.buffers(), *_elsewhere_on_meta(task)]
+    task = copy.deepcopy(task, {id(tensor): _fake(tensor, mode) for tensor in own})
+    count = min(training.accumulate, SUMMED)
+    batches = [Batch(*(_fake(tensor.detach().to("meta"), mode) for tensor in batch)) for _ in range(count)]
+    more = (training.accumulate - count) * sum(tensor.nbytes for tensor in batch[:2])
+    if training.gradient_checkpointing:
+        rematerialise_blocks(task.model)
+    with mode, _quiet(), torch.random.fork_rng(devices=[]), within or nullcontext():
+        stepper = _stepper(task, make_optimizers, training, precision)
         stepper.step(batches, 1.0)  # makes the optimizer's state
-        with StorageWatch(lambda: known_parts(stepper, fake), "cpu") as watch:
+        data = [tensor for each in batches for tensor in each[:2]]
+        with StorageWatch(lambda: known_parts(stepper, data), "cpu") as watch:
             stepper.step(batches, 1.0)
-    return MemorySplit(**watch.parts)
+    return MemorySplit(**{**watch.parts, "data": watch.parts["data"] + more + beside})
+
+
+def made(
+    task: Task,
+    make_optimizers: Callable[[Task], Optimizers],
+    training: Training,
+    precision: Precision,
+    batch: Batch,
+    *,
+    beside: int = 0,
+) -> MemorySplit:
+    """As `expected`, from two steps that a copy really makes: for networks whose steps depend on numbers.
+
+    Args:
+        task: on the CPU.
+    """
+    with torch.random.fork_rng(devices=[]):
+        task = copy.deepcopy(task)
+        if training.gradient_checkpointing:
+            rematerialise_blocks(task.model)
+        stepper = _stepper(task, make_optimizers, training, precision)
+        batches = [batch] * training.accumulate
+        stepper.step(batches, 1.0)
+        return measured(stepper, batch[:2], lambda: stepper.step(batches, 1.0), beside)
+
+
+def _stepper(
+    task: Task, make_optimizers: Callable[[Task], Optimizers], training: Training, precision: Precision
+) -> Stepper:
+    """What makes the steps of a copy that nobody watches."""
+    task.model.train()
+    average = EMA(task.model, training.ema) if training.ema else None
+    stepper = Stepper(task, make_optimizers(task), training, precision, average)
+    stepper.attach(Untimed(), Unheard())  # type: ignore[arg-type]
+    return stepper
+
+
+def _fake(tensor: Tensor, mode: FakeTensorMode) -> Tensor:
+    """A tensor's stand-in on the CPU, with its sizes and without memory."""
+    if not tensor.is_meta:
+        return mode.from_tensor(tensor)
+    with mode:
+        fake = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="cpu")
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(fake, requires_grad=tensor.requires_grad)
+    return fake
+
+
+def _elsewhere_on_meta(task: Task) -> Iterator[Tensor]:
+    """Tensors that are neither weights nor buffers, such as a table of positions, where they have no memory."""
+    for holder in (task, *task.model.modules()):
+        yield from (tensor for tensor in tensors_in(list(vars(holder).values())) if tensor.is_meta)

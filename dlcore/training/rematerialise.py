@@ -26,4 +26,6 @@ def rematerialise_blocks(model: nn.Module) -> None:
             f"an nn.Sequential or nn.ModuleList); {type(model).__name__} has none, set it to false."
         )
     for block in blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        forward = block.forward
+        if not (isinstance(forward, partial) and forward.func is checkpoint):  # once is enough
+            block.forward = partial(checkpoint, forward, use_reentrant=False)

@@ -189,8 +189,9 @@ class Trainer:
         if self._to_weigh:
             self.stepper.step(batches, factor, keep)
             return
-        data = [*(tensor for batch in batches for tensor in batch), *self.train.resident]
-        split = measured(self.stepper, data, lambda: self.stepper.step(batches, factor, keep)).to_dict()
+        data = [*(tensor for batch in batches for tensor in batch[:2]), *self.train.resident]
+        step = lambda: self.stepper.step(batches, factor, keep)  # noqa: E731
+        split = measured(self.stepper, data, step, self.train.ahead).to_dict()
         self.recorder.event("memory", step=self.progress.step + 1, **split)
         self.recorder.state(memory=split)
 

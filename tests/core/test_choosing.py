@@ -18,6 +18,7 @@ from dlcore.events import EventReader
 from dlcore.opening import Opened, load_and_build, whereabouts
 from dlcore.preset import Preset
 from dlcore.run_dir import RunDir
+from dlcore.step_cost import UNSEEN
 from dlcore.training.progress import rng_state
 from tests.core.preset_runs import process_given_back, train
 
@@ -88,7 +89,7 @@ def test_a_limit_of_memory_is_kept_without_a_trial(monkeypatch: pytest.MonkeyPat
     """What its shapes say it needs is not even tried: a trial too large would be killed, not told."""
     built, tried = opened("digits-cnn"), list[int]()
     fits = Fits(built, limit=float("inf"))
-    fits.limit = fits.expected(100)
+    fits.limit = UNSEEN * fits.expected(100)
     monkeypatch.setattr(fits, "_goes_through", lambda batch: bool(tried.append(batch) or True))
 
     assert fits.expected(50) < fits.expected(100) < fits.expected(400)

@@ -155,10 +155,14 @@ class TestToml:
 
 class TestShapes:
     def test_lists_every_layer_with_totals_and_memory(self, shapes: Shapes) -> None:
-        told, _ = shapes.answer(draft("mlp", model={"widths": [16]}, training={"batch_size": 32}))
-        assert [row["outputs"] for row in told["rows"]][-1] == [(32, 10)]
+        question = draft("mlp", model={"widths": [16]}, training={"batch_size": 32})
+        first, more = shapes.answer(question)
+        assert more and "memory" not in first and first["device"]["fits"] is None  # the table does not wait
+        told, more = whole(shapes, question)
+        assert not more
+        assert [row["outputs"] for row in told["rows"]][-2:] == [[(32, 10)], [()]]  # and the loss
         assert told["totals"]["parameters"] == 64 * 16 + 16 + 16 * 10 + 10
-        assert told["memory"]["total"] > 4 * told["totals"]["parameter_bytes"]
+        assert told["memory"]["peak"] > 4 * told["totals"]["parameter_bytes"]
         assert told["device"]["fits"] is True
         assert decode(encode(told)) is not None
 
@@ -168,9 +172,7 @@ class TestShapes:
         assert told["inputs"] == [(64, 1, 8, 8)]
 
     def test_a_batch_is_no_larger_than_the_training_part(self, shapes: Shapes) -> None:
-        question = draft("mlp", "iris", training={"batch_size": 4096})
-        read(shapes, question)
-        told, more = shapes.answer(question)
+        told, more = whole(shapes, draft("mlp", "iris", training={"batch_size": 4096}))
         assert not more and told["data"]["samples"][0] == told["totals"]["batch_size"] < 150
 
     def test_wrong_options_leave_no_table_and_say_why(self, shapes: Shapes) -> None:
@@ -182,14 +184,13 @@ class TestShapes:
         assert told["state"] == "ok" and told["totals"]["batch_size"] == 64
 
     def test_data_without_its_file_is_stood_in_for(self, shapes: Shapes) -> None:
-        told, more = shapes.answer(draft("mlp", "csv"))
+        told, more = whole(shapes, draft("mlp", "csv"))
+        assert told["memory"]["peak"] > 0  # of made-up samples, as the shapes are
         assert (told["state"], told["data"]["state"], more) == ("ok", "wrong", False)
         assert told["data"]["message"].startswith("data.path: is required")
 
     def test_data_that_is_not_downloaded_keeps_its_shape_and_is_not_fetched(self, shapes: Shapes) -> None:
-        question = draft("cnn", "cifar10")
-        read(shapes, question)
-        told, more = shapes.answer(question)
+        told, more = whole(shapes, draft("cnn", "cifar10"))
         assert (told["inputs"], told["data"]["state"], more) == ([(64, 3, 32, 32)], "absent", False)
         assert "not on this computer yet" in told["data"]["message"]
 
@@ -212,6 +213,27 @@ class TestShapes:
     def test_a_device_that_is_not_there_is_told(self, shapes: Shapes) -> None:
         told, _ = shapes.answer(draft(training={"device": "cuda:99"}))
         assert "cuda" in told["device"]["problem"] and told["state"] == "ok"
+
+    def test_wrong_settings_count_as_their_defaults_in_the_memory(self, shapes: Shapes) -> None:
+        right, _ = whole(shapes, draft("mlp"))
+        wrong, _ = whole(shapes, draft("mlp", training={"ema": 7}, optimizer={"name": "nix"}))
+        less, _ = whole(shapes, draft("mlp", optimizer={"name": "sgd", "momentum": 0.0}))
+        assert wrong["memory"] == right["memory"]
+        assert less["memory"]["optimizer"] == 0 < right["memory"]["optimizer"]
+
+    def test_a_newer_question_breaks_the_working_out_off(self, tmp_path: Path) -> None:
+        changes: list[int] = []
+        waits = [False]
+        shapes = Shapes(lambda: changes.append(1), lambda: waits[0])
+        read(shapes, draft("mlp"))
+        shapes.specs._changed = lambda: None
+        shapes.answer(draft("mlp"))
+        before, waits[0] = len(changes), True
+        told, more = shapes.answer(draft("mlp"))
+        assert more and "memory" not in told and len(changes) == before + 1  # it is to be asked again
+        waits[0] = False
+        told, more = shapes.answer(draft("mlp"))
+        assert not more and told["memory"]["peak"] > 0
 
     def test_an_edited_file_is_traced_anew(self, shapes: Shapes, own: Path) -> None:
         before, _ = shapes.answer(draft(f"{own}:Broken"))
@@ -340,7 +362,12 @@ class TestEngine:
         question = engine.inbox.take(60)
         assert question is not None and question.id == 1
         engine.work(question)
-        assert "more" not in said[-1] and said[-1]["answer"]["data"]["state"] == "read"
+        told = said[-1]["answer"]
+        assert told["data"]["state"] == "read" and "memory" not in told
+        question = engine.inbox.take(0)
+        assert question is not None and question.id == 1
+        engine.work(question)
+        assert "more" not in said[-1] and said[-1]["answer"]["memory"]["peak"] > 0
 
     def test_superseded_questions_are_told(self, engine: Engine, said: list[Any]) -> None:
         for number in (1, 2):
@@ -385,9 +412,16 @@ def read(shapes: Shapes, question: Mapping[str, Any]) -> None:
     """Has the data of a question read."""
     done = threading.Event()
     shapes.specs._changed = done.set
-    _, more = shapes.answer(question)
+    told, _ = shapes.answer(question)
     shapes.specs.begin()
-    assert not more or done.wait(60)
+    assert told["data"]["state"] != "reading" or done.wait(60)
+
+
+def whole(shapes: Shapes, question: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The answer once the data has been read and the memory worked out."""
+    read(shapes, question)
+    shapes.answer(question)
+    return shapes.answer(question)
 
 
 class TestFixes:

@@ -10,7 +10,7 @@ import torch
 from dlcore import preset as presets
 from dlcore import thread_count
 from dlcore.opening import load_and_build
-from dlcore.thread_count import LITTLE, work_of_step
+from dlcore.thread_count import LITTLE, little_work
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_counting_draws_nothing() -> None:
     )
     before = torch.get_rng_state()
 
-    work = work_of_step(built.parts, built.preset.training)
+    work = little_work(built.parts, built.preset.training)
 
     assert work is not None and 0 < work < LITTLE
     assert torch.equal(torch.get_rng_state(), before)

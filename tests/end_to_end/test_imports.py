@@ -26,6 +26,7 @@ WIRING = {
     "inspecting",
     "onlooker",
     "opening",
+    "step_cost",
     "thread_count",
     "together",
     "torchvision_compat",

@@ -138,9 +138,9 @@ def test_a_percentage_always_takes_the_same_columns() -> None:
 
 
 def test_a_steps_memory_part_by_part() -> None:
-    memory = {"weights": 3 << 20, "activations": 9 << 20, "cached": 0, "peak": 12 << 20, "total": 12 << 20}
+    memory = {"weights": 3 << 20, "activations": 9 << 20, "cached": 1 << 20, "peak": 12 << 20}
     rows = ["".join(part.text for part in ranked.row) for ranked in step_rows(memory, 50)]
-    assert [row.split()[0] for row in rows] == ["weights", "activations"]
-    assert [row[-7:] for row in rows] == ["3.0 MiB", "9.0 MiB"]
+    assert [row[:13].strip() for row in rows] == ["step memory", "weights", "activations", "+ cached"]
+    assert [row[-8:].strip() for row in rows] == ["12.0 MiB", "3.0 MiB", "9.0 MiB", "1.0 MiB"]
     assert {len(row) for row in rows} == {50}
     assert step_rows({}, 50) == []

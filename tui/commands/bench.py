@@ -122,7 +122,7 @@ def _machine(facts: Mapping[str, Any]) -> RenderableType:
         "peak memory", f"{words.size(memory['peak'])} {what}; {grown} more than before the training"
     )
     if memory.get("split"):
-        table.add_row("of a step", memory_split.told(memory["split"]))
+        table.add_row(memory_split.NAME, memory_split.measured(memory["split"]))
     if flops["step"]:
         table.add_row("work of a step", f"{_flops(flops['step'])}FLOP, {flops['how']}")
         table.add_row(

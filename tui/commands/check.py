@@ -96,13 +96,13 @@ def _layers(facts: Mapping[str, Any]) -> list[str]:
 def _totals(facts: Mapping[str, Any]) -> list[str]:
     frozen = facts["parameters"] - facts["trainable_parameters"]
     parameters = f"{facts['parameters']:,}" + (f", {frozen:,} of them frozen" if frozen else "")
-    memory = facts["memory"]
-    parts = memory_split.told(memory)
     pairs = [
         ("parameters", parameters),
         ("compute", f"{_mega(facts['flops'])} MFLOP a batch of {facts['batch_size']}, forward"),
-        ("memory", f"about {words.size(memory['total'])} to train: {parts}"),
     ]
+    if facts["failure"] is None:
+        device = safe_text(facts["device"], limit=40)
+        pairs.append((memory_split.NAME, memory_split.expected(facts["memory"], device)))
     if facts["loss"] is not None:
         pairs.append(("loss", f"{words.metric(facts['loss'])} on the first batch, before training"))
     return layout.facts([(f"{INDENT}{name}", value) for name, value in pairs])

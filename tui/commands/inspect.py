@@ -131,17 +131,12 @@ def _operations(facts: Mapping[str, Any]) -> list[str]:
 
 def _totals(facts: Mapping[str, Any]) -> list[str]:
     frozen = facts["parameters"] - facts["trainable_parameters"]
-    memory = facts["memory"]
     samples = words.plural(facts["batch"]["size"], "sample")
     parameters = f"{facts['parameters']:,} ({words.size(facts['parameter_bytes'])})"
-    parts = memory_split.told(memory)
     pairs = [
         ("parameters", parameters + (f", {frozen:,} of them frozen" if frozen else "")),
         ("compute", f"{_mega(facts['flops'])} MFLOP forward, for {samples}"),
-        (
-            "memory",
-            f"about {words.size(memory['total'])} to train with {safe_text(facts['optimizer'])}: {parts}",
-        ),
+        (memory_split.NAME, memory_split.expected(facts["memory"], optimizer=safe_text(facts["optimizer"]))),
         ("batch", _batch(facts)),
     ]
     return layout.facts([(f"{INDENT}{name}", value) for name, value in pairs])

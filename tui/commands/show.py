@@ -98,7 +98,7 @@ def _memory(state: RunState) -> list[str]:
     """What a step holds at its peak, as it was measured."""
     if not state.memory:
         return []
-    return [f"  memory of a step  {words.size(state.memory.get('peak'))}: {memory_split.told(state.memory)}"]
+    return [f"  {memory_split.NAME}  {memory_split.measured(state.memory)}"]
 
 
 def _metrics(run: RunDir, state: RunState) -> list[str]:

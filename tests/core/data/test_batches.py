@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlcore.data import batches as batches_module
+from dlcore.data import placing
 from dlcore.data.augment import Move
 from dlcore.data.batches import Batches
 from dlcore.data.spec import Batch, Part, TensorPart
@@ -128,9 +128,9 @@ def test_prepare_sees_stored_values_and_the_augmentation_prepared_ones() -> None
 def test_an_accelerator_gets_prepared_inputs_as_far_as_its_memory_goes(
     monkeypatch: pytest.MonkeyPatch, free: int, prepared: bool
 ) -> None:
-    monkeypatch.setattr(batches_module, "free_memory", lambda device: free)
+    monkeypatch.setattr(placing, "free_memory", lambda device: free)
     raw = torch.zeros(100, 10, dtype=torch.uint8)
-    inputs, left = batches_module.place(raw, lambda part: part.float() + 1, torch.device("meta"))
+    inputs, left = placing.place(raw, lambda part: part.float() + 1, torch.device("meta"))
     assert (left is None) == prepared
     assert inputs.dtype == (torch.float32 if prepared else torch.uint8)
     assert inputs.device.type == ("cpu" if free == 100 else "meta")

@@ -11,16 +11,19 @@ from torch import nn
 
 from dlcore import assembly
 from dlcore import preset as presets
+from dlcore.data.placing import beside, sizes_of
 from dlcore.data.spec import Batch
 from dlcore.inspection.storages import StorageWatch
+from dlcore.inspection.through_loss import batch_of
 from dlcore.opening import Opened, load_and_build
 from dlcore.training.ema import EMA
 from dlcore.training.memory import MemorySplit, Unheard, Untimed, expected, known_parts, measured
 from dlcore.training.precision import Precision
 from dlcore.training.step import Stepper
 from tests.core.allocations import allocated
+from tests.core.late_copies import send_late
 from tests.core.test_shipped_presets import PRESETS, SHORTER, STAND_INS
-from tests.core.training.small import make_trainer, the_event
+from tests.core.training.small import make_streamed, make_trainer, the_event
 
 PLAYED = "cartpole-policy"
 """How many steps of an environment its batch has is known when it was played."""
@@ -69,10 +72,11 @@ def compare(name: str) -> tuple[int, int, int]:
     stepper = stepper_of(found)
     batches = [batch] * found.preset.training.accumulate
     stepper.step(batches, 1.0)
-    split = measured(stepper, batch, lambda: stepper.step(batches, 1.0))
+    data = batch[:2]
+    split = measured(stepper, data, lambda: stepper.step(batches, 1.0))
     held = {
         tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes()
-        for part, tensors in known_parts(stepper, batch).items()
+        for part, tensors in known_parts(stepper, data).items()
         if part != "gradients"  # a step begins by letting go of them
         for tensor in tensors
     }
@@ -150,6 +154,28 @@ def test_every_part_of_a_known_network() -> None:
     assert parts["optimizer"] == 8 * numbers + 4 * 4  # two means, and a counter for each of four tensors
     assert parts["data"] == 4 * 64 * 784
     assert sum(parts.values()) == watch.peak
+
+
+def test_what_is_ahead_is_expected_as_it_is_measured(tmp_path: Path) -> None:
+    """One batch on its way to a GPU, whose copies another thing stands in for."""
+    trainer = make_trainer(tmp_path, train=make_streamed(43), epochs=1)
+    send_late(trainer.train)
+    trainer.fit()
+    told = the_event(trainer, "memory")
+    ahead = beside(sizes_of(make_streamed(43)), 8, torch.device("cuda"), free=None)
+    batch = batch_of(trainer.task.spec, 8)
+
+    split = expected(
+        trainer.task,
+        lambda task: {"main": torch.optim.SGD(task.model.parameters(), lr=0.1, momentum=0.9)},
+        trainer.training,
+        Precision("fp32", torch.device("cpu")),
+        batch,
+        beside=ahead,
+    )
+
+    assert ahead == 8 * (6 * 4 + 8)
+    assert told["data"] == split.data == 2 * ahead
 
 
 def test_a_training_tells_the_split_of_its_second_step(tmp_path: Path) -> None:
