@@ -97,7 +97,9 @@ def _batch_size(opened: Opened) -> tuple[dict[str, Any], str]:
     if batch is None:
         raise UserError(OUT_OF_MEMORY)
     parts = wanted // batch
-    reason = f"fits in memory, tried out; {wanted} a step"
+    needs = fits.expected(batch)
+    told = f" about {needs / 2**20:,.1f} MiB of {fits.free / 2**20:,.0f} free," if needs else ""
+    reason = f"fits in memory,{told} tried out; {wanted} a step"
     if parts > 1:
         reason = f"more do not fit in memory; {parts} times, so that a step learns from {wanted}"
     return {"batch_size": batch, "accumulate": parts}, reason

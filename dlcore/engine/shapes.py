@@ -22,8 +22,9 @@ from dlcore.errors import UserError
 from dlcore.inspecting import Learnt, Model
 from dlcore.inspection.breaking_off import BreakOff
 from dlcore.inspection.calculator.calculate import calculate
+from dlcore.inspection.meta_building import build_on_meta
 from dlcore.inspection.records import Trace
-from dlcore.inspection.shapes import Options, build_on_meta, trace_builder_pass
+from dlcore.inspection.shapes import Options, trace_builder_pass
 from dlcore.inspection.sources import source_lines
 from dlcore.preset import Named, Preset
 from dlcore.problems import Problem
