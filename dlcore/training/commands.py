@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,11 +11,35 @@ from typing import TYPE_CHECKING
 from dlcore.control import Command
 from dlcore.text_safety import safe_text
 from dlcore.training.outcome import Outcome
+from dlcore.training.signals import EXIT_CODES
 
 if TYPE_CHECKING:
     from dlcore.training.trainer import Trainer
 
 Answer = tuple[bool, str]
+
+PAUSE = 0.1
+"""Seconds between two looks of a paused training."""
+
+
+def attend(trainer: Trainer) -> None:
+    """Carry out what viewers and signals asked for since the last look; waits while the training is paused."""
+    flags = trainer.flags
+    while True:
+        for command in trainer.control.poll():
+            ok, message = obey(trainer, command)
+            trainer.recorder.event(
+                "command", id=command.id, command=command.command, value=command.value, ok=ok, message=message
+            )  # fmt: skip
+        if flags.save_wanted:
+            flags.save_wanted = flags.raised = False
+            trainer.save()
+        if flags.received is not None and trainer.outcome is None:
+            trainer.save()
+            trainer.outcome = Outcome("stopped", EXIT_CODES[flags.received], flags.received.name)
+        if not trainer.progress.paused or trainer.outcome is not None:
+            return
+        time.sleep(PAUSE)
 
 
 def obey(trainer: Trainer, command: Command) -> Answer:

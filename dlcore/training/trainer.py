@@ -18,7 +18,7 @@ from dlcore.data.spec import Batch
 from dlcore.preset import Checkpoint as CheckpointSection
 from dlcore.preset import Training
 from dlcore.training.checkpoints import Checkpoint, CheckpointWriter
-from dlcore.training.commands import obey
+from dlcore.training.commands import attend
 from dlcore.training.diagnostics import Diagnostics
 from dlcore.training.divergence import diverged
 from dlcore.training.evaluation import evaluate
@@ -31,7 +31,7 @@ from dlcore.training.progress import Progress, rng_state, set_rng_state, take_sn
 from dlcore.training.recorder import Recorder
 from dlcore.training.schedules import Schedule
 from dlcore.training.shortage import evaluate_or_end, use_smaller_pieces
-from dlcore.training.signals import EXIT_CODES, Flags
+from dlcore.training.signals import Flags
 from dlcore.training.step import DoesNotFitError, Stepper
 from dlcore.training.stopwatch import Stopwatch
 from dlcore.training.vitals import Vitals
@@ -245,22 +245,7 @@ class Trainer:
 
     def _obey(self) -> None:
         """Carry out what viewers and signals asked for since the last look; waits here while paused."""
-        while True:
-            for command in self.control.poll():
-                ok, message = obey(self, command)
-                self.recorder.event(
-                    "command", id=command.id, command=command.command, value=command.value, ok=ok, message=message
-                )  # fmt: skip
-            if self.flags.save_wanted:
-                self.flags.save_wanted = self.flags.raised = False
-                self.save()
-            received = self.flags.received
-            if received is not None and self.outcome is None:
-                self.save()
-                self.outcome = Outcome("stopped", EXIT_CODES[received], received.name)
-            if not self.progress.paused or self.outcome is not None:
-                return
-            time.sleep(0.1)
+        attend(self)
 
     def _end_epoch(self) -> None:
         progress, training = self.progress, self.training

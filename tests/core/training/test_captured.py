@@ -155,7 +155,7 @@ def test_commands_reach_the_recorded_step(tmp_path: Path, monkeypatch: pytest.Mo
         waited.append(send_to)
         send(send_to, "continue")
 
-    monkeypatch.setattr("dlcore.training.trainer.time.sleep", goes_on)
+    monkeypatch.setattr("dlcore.training.commands.time.sleep", goes_on)
     plan = {6: "lr=0.0005", 7: "pause", 8: "inspect", 12: "evaluate", 13: "save"}
     trainers = []
     for name, stepping in (("usual", Stepper), ("ours", replaying())):

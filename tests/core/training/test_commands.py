@@ -15,7 +15,7 @@ from dlcore.control import COMMANDS, send
 from dlcore.inspection.looking import look_inside
 from dlcore.preset import Training
 from dlcore.series import read
-from dlcore.training import trainer as trainer_module
+from dlcore.training import commands as commands_module
 from dlcore.training.progress import restore
 from dlcore.training.schedules import Linear
 from dlcore.training.trainer import Trainer
@@ -34,7 +34,7 @@ VALUES = {"lr": "lr=0.25", "epochs": "epochs=4"}
 
 @pytest.fixture(autouse=True)
 def _pauses_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(commands_module.time, "sleep", lambda seconds: None)
 
 
 def sent(trainer: Trainer) -> dict[str, str]:
@@ -52,7 +52,7 @@ def continue_when_paused(
         waited.append(trainer.progress.step)
         send(trainer.recorder.run.path, command)
 
-    monkeypatch.setattr(trainer_module.time, "sleep", sleep)
+    monkeypatch.setattr(commands_module.time, "sleep", sleep)
     return waited
 
 
@@ -180,7 +180,7 @@ def test_a_pause_waits_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
         if len(waited) == 5:
             send(trainer.recorder.run.path, "continue")
 
-    monkeypatch.setattr(trainer_module.time, "sleep", sleep)
+    monkeypatch.setattr(commands_module.time, "sleep", sleep)
     trainer.fit()
     assert waited == [7] * 5
     assert set(statuses) == {"paused"}
@@ -206,7 +206,7 @@ def test_what_is_saved_in_a_pause_goes_on_without_it(tmp_path: Path, monkeypatch
     trainer = make_trainer(tmp_path, sends={12: "pause"})
     asked = iter(["save", "continue"])
     monkeypatch.setattr(
-        trainer_module.time, "sleep", lambda seconds: send(trainer.recorder.run.path, next(asked))
+        commands_module.time, "sleep", lambda seconds: send(trainer.recorder.run.path, next(asked))
     )
     trainer.fit()
     (saved,) = [c for c in trainer.saver.folder.all() if c.manifest["step"] == 12]
