@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import torch
 
@@ -67,6 +68,9 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device)
+        # Steps never run beside each other, so they may work in the same memory; what one leaves behind is kept apart.
+        self._pool: Any = None
+        self._alive: WeakSet[CudaGraph] = WeakSet()
         self._broken_off: list[torch.cuda.CUDAGraph] = []
 
     def aside(self, step: Callable[[], None]) -> None:
@@ -83,22 +87,39 @@ class CudaGraphs:
         """Random numbers of the device's own generator go on from replay to replay as they would have anyway."""
         current = torch.cuda.current_stream(self._device)
         generator = torch.cuda.default_generators[current.device_index]
-        before, pool = generator.clone_state(), torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
+        before, graph = generator.clone_state(), torch.cuda.CUDAGraph()
+        if not self._alive:  # memory that no recording works in any more cannot be taken up again
+            self._pool = torch.cuda.graph_pool_handle()
+        pool = self._pool
         try:
             with torch.cuda.graph(graph, pool, self._stream, capture_error_mode="thread_local"):
                 outputs = step()
         except BaseException:
             self._clear_up(graph, pool)
-            # A recording that broke off leaves its stream on, and the generator counting for it.
-            torch.cuda.set_stream(current)
-            generator.graphsafe_set_state(before)
+            torch.cuda.set_stream(current)  # which a recording that broke off has left on its own
+            if not self._draws(generator):
+                generator.graphsafe_set_state(before)
             raise
-        return CudaGraph(graph, outputs)
+        recorded = CudaGraph(graph, outputs)
+        self._alive.add(recorded)
+        return recorded
 
     def moment(self) -> torch.cuda.Event:
         """An event of the host's: one that belongs to the graph alone could not be read."""
         return torch.cuda.Event(enable_timing=True, external=True)
+
+    def _draws(self, generator: torch.Generator) -> bool:
+        """Whether it is free to: before torch 2.12 it goes on counting for a recording that broke off.
+
+        A state of its own is its way out, and not for nothing: recordings that there are draw from the one before.
+        """
+        offset = generator.get_offset()
+        try:
+            torch.rand(1, device=self._device, generator=generator)
+        except RuntimeError:
+            return False
+        generator.set_offset(offset)
+        return True
 
     def _clear_up(self, graph: torch.cuda.CUDAGraph, pool: Any) -> None:
         """What a recording that broke off may not have got round to: memory is taken as usual again."""

@@ -2,14 +2,16 @@
 
 Recorded is all that the device does: forward, loss, backward, clipping, optimizer, average of the weights, and the
 loss put where the next record finds it. The first steps are made as usual, on the stream that records later; they
-count as steps of the training, so nothing has to be undone. A batch of another shape, several batches a step, and
-whatever cannot be recorded goes through as usual, at any time: both kinds of step change the same tensors.
+count as steps of the training, so nothing has to be undone. The shorter batch at an epoch's end has a recording of its
+own. Several batches a step, and whatever cannot be recorded go through as usual, at any time: both kinds of step
+change the same tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,8 +35,14 @@ FIRST = 2
 
 WATCHED = 2
 
+AGAIN = 1
+"""Steps of a second shape before it is recorded: kernels are chosen for it."""
+
+SHAPES = 2
+"""Whole batches, and the shorter one that an epoch ends with: of few steps, a slow one would cost much."""
+
 MISSES = 20
-"""After so many batches in a row that do not have the recorded shape, recording is given up."""
+"""After so many batches in a row that do not have a recorded shape, recording is given up."""
 
 
 class Outputs(NamedTuple):
@@ -51,6 +59,21 @@ class Outputs(NamedTuple):
     answers: Any
     norm: Tensor | None
     gradients: list[Tensor | None]
+
+
+@dataclass
+class Shape:
+    """Batches of one shape.
+
+    Attributes:
+        made: steps that were made before it was recorded.
+        hopeless: it could not be recorded, while another one could.
+    """
+
+    place: Place
+    made: int = 0
+    recorded: Recorded | None = None
+    hopeless: bool = False
 
 
 class CapturedStepper(Stepper):
@@ -74,8 +97,9 @@ class CapturedStepper(Stepper):
         self._rates = Rates(groups, self._device)
         self._share = torch.zeros((), device=self._device)
         self._rings: dict[str, Ring] = {}
-        self._ringed = self._attached = False
-        self._frozen = False
+        self._ringed = self._frozen = False
+        self._attached: Recorded | None = None  # whose gradients the parameters have
+        self._most = SHAPES
         self.reason, self._told = "", True
         self.replayed = 0
         self.forget()
@@ -87,10 +111,9 @@ class CapturedStepper(Stepper):
 
     def forget(self) -> None:
         """What was recorded no longer holds; steps are made as usual until it is recorded anew."""
-        self._recorded: Recorded | None = None
-        self._place: Place | None = None
+        self._shapes: list[Shape] = []
         self._tapes: list[Tape] = []
-        self._made = self._missed = 0
+        self._missed = 0
 
     def start_epoch(self, *, frozen: bool) -> None:
         """Record anew where other layers learn now."""
@@ -101,10 +124,11 @@ class CapturedStepper(Stepper):
 
     def step(self, batches: Sequence[Batch], factor: float, keep: bool = False) -> None:
         """As `Stepper.step`."""
-        if self.reason or not self._fits(batches):
+        shape = None if self.reason else self._shape_of(batches)
+        if shape is None:
             self._as_usual(batches, factor, keep)
-        elif self._recorded is not None or self._made_ready(batches, factor, keep):
-            self._replay(batches[0], factor, keep)
+        elif shape.recorded is not None or self._made_ready(shape, batches, factor, keep):
+            self._replay(shape, batches[0], factor, keep)
 
     def step_by_step(self, batches: Sequence[Batch], factor: float) -> None:
         """As `Stepper.step_by_step`."""
@@ -113,17 +137,22 @@ class CapturedStepper(Stepper):
     @contextmanager
     def in_parts(self) -> Iterator[Marks | None]:
         """As `Stepper.in_parts`: from a recording of its own, since noting the time takes the device a moment too."""
-        usual, marks = self._recorded, Marks(self._backend.moment)
-        timed = None if usual is None else self._recording(partial(self._recordable, marks))[0]
-        if timed is None:
+        shapes, marks = self._shapes, Marks(self._backend.moment)
+        usual = next((shape for shape in shapes if shape.recorded is not None), None)
+        timed = None
+        if usual is not None:
+            timed, _ = self._recording(partial(self._recordable, usual.place, marks))
+        if usual is None or timed is None:
             yield None
             return
-        self._recorded, self._attached = timed, False
+        alone = [replace(usual, recorded=timed)]
+        self._shapes, self._most = alone, 1
         try:
             yield marks
         finally:
-            if self._recorded is timed:
-                self._recorded, self._attached = usual, False
+            self._most = SHAPES
+            if self._shapes is alone:
+                self._shapes = shapes
 
     def hand_over(self) -> None:
         """Losses that the device has collected."""
@@ -138,21 +167,22 @@ class CapturedStepper(Stepper):
         self._told = True
         return [*super().news(), f"Steps are made one operation at a time, not replayed: {self.reason}."]
 
-    def _fits(self, batches: Sequence[Batch]) -> bool:
-        """Whether these batches can go through a recorded step."""
+    def _shape_of(self, batches: Sequence[Batch]) -> Shape | None:
+        """How far the recording of such a step is; None where it is not for recording."""
         if len(batches) > 1 or self.pieces > 1:
-            return False
+            return None
         (batch,) = batches
-        if (
-            self._place is None or len(batch.targets) > self._place.samples
-        ):  # a training may go on at a small batch
-            self.forget()
-            self._place = Place(batch)
-        fits = self._place.takes(batch)
-        self._missed = 0 if fits else self._missed + 1
+        if not self._shapes or len(batch.targets) > self._shapes[0].place.samples:
+            self.forget()  # a training may go on at a small batch
+            self._shapes.append(Shape(Place(batch)))
+        found = next((shape for shape in self._shapes if shape.place.takes(batch)), None)
+        if found is None and self._shapes[0].recorded is not None and len(self._shapes) < self._most:
+            found = Shape(Place(batch))
+            self._shapes.append(found)
+        self._missed = self._missed + 1 if found is None else 0
         if self._missed > MISSES:
             self._give_up("batches come in several shapes")
-        return fits
+        return None if found is None or found.hopeless else found
 
     def _as_usual(self, batches: Sequence[Batch], factor: float, keep: bool) -> None:
         self._made_on_the_spot(batches, factor, keep, nullcontext())
@@ -162,7 +192,7 @@ class CapturedStepper(Stepper):
     ) -> None:
         """A step that is not replayed; only what would be recorded of it is watched."""
         self.hand_over()
-        self._attached = False
+        self._attached = None
         if self._stopwatch.running:
             self._stopwatch.mark("data")
         self._set_numbers(factor)
@@ -171,19 +201,24 @@ class CapturedStepper(Stepper):
         if self.ema is not None:
             self.ema.updates += 1
 
-    def _made_ready(self, batches: Sequence[Batch], factor: float, keep: bool) -> bool:
+    def _made_ready(self, shape: Shape, batches: Sequence[Batch], factor: float, keep: bool) -> bool:
         """Record a step; where it is too early for that, or cannot be done, make this one as usual: False."""
-        if self._made < FIRST + (WATCHED if self._watch else 0):
-            self._backend.aside(lambda: self._try_out(batches, factor, keep))
-            self._made += 1
+        first = shape is self._shapes[0]
+        if shape.made < (FIRST + WATCHED * self._watch if first else AGAIN):
+            watched = first and self._watch and shape.made >= FIRST
+            self._backend.aside(lambda: self._try_out(batches, factor, keep, watched))
+            shape.made += 1
             return False
-        self._record_step()
-        if self._recorded is None:
+        shape.recorded, reason = self._recording(partial(self._recordable, shape.place))
+        if shape.recorded is None:
+            shape.hopeless = True
+            if first:
+                self._give_up(reason)
             self._as_usual(batches, factor, keep)
-        return self._recorded is not None
+        return shape.recorded is not None
 
-    def _try_out(self, batches: Sequence[Batch], factor: float, keep: bool) -> None:
-        if self._made < FIRST or not self._watch:
+    def _try_out(self, batches: Sequence[Batch], factor: float, keep: bool, watched: bool) -> None:
+        if not watched:
             self._as_usual(batches, factor, keep)
             return
         tape = Tape(self._device)
@@ -202,21 +237,15 @@ class CapturedStepper(Stepper):
             if reason:
                 self._give_up(reason)
 
-    def _record_step(self) -> None:
-        self._recorded, reason = self._recording(self._recordable)
-        if reason:
-            self._give_up(reason)
-
     def _recording(self, step: Callable[[], Outputs]) -> tuple[Recorded | None, str]:
         """A step recorded, or why it cannot be."""
-        reason = ""
+        self._attached = None
         try:
             return self._backend.record(step), ""
         except DoesNotFitError:
             reason = "there is no memory for a second copy of what a step works in"
         except Exception as error:  # the same step was made before: it is the recording that it cannot bear
             reason = safe_text(f"{type(error).__name__}: {error}".splitlines()[0], limit=200)
-        self._attached = False
         if self.precision.scaler is not None:  # what the step that broke off left behind
             self.precision.scaler._per_optimizer_states.clear()
         for optimizer in self.optimizers.values():
@@ -227,13 +256,12 @@ class CapturedStepper(Stepper):
     def _give_up(self, reason: str) -> None:
         self.reason, self._told = reason, False
 
-    def _recordable(self, marks: Marks | None = None) -> Outputs:
+    def _recordable(self, place: Place, marks: Marks | None = None) -> Outputs:
         """The step itself, on the batch in its place.
 
         Args:
             marks: told the parts; the stopwatch would wait for the device.
         """
-        assert self._place is not None
         usual, running = self._stopwatch, self._stopwatch.running
         if marks is None:
             usual.running = False
@@ -242,7 +270,7 @@ class CapturedStepper(Stepper):
             marks.begin()
         self._ringed = True
         try:
-            self._change([self._place.batch], True)
+            self._change([place.batch], True)
         finally:
             self._ringed, self._stopwatch, usual.running = False, usual, running
         assert self.observed is not None
@@ -250,28 +278,29 @@ class CapturedStepper(Stepper):
         self.observed = None
         return Outputs(loss, answers, self._norm, [parameter.grad for parameter in self._parameters])
 
-    def _replay(self, batch: Batch, factor: float, keep: bool) -> None:
-        assert self._recorded is not None and self._place is not None
+    def _replay(self, shape: Shape, batch: Batch, factor: float, keep: bool) -> None:
+        recorded = shape.recorded
+        assert recorded is not None
         timed = self._stopwatch.running
         if timed:
             self._stopwatch.mark("data")
         if any(ring.full for ring in self._rings.values()):
             self.hand_over()
-        self._place.fill(batch)
+        shape.place.fill(batch)
         self._set_numbers(factor)
-        self._recorded.replay()
+        recorded.replay()
         self.replayed += 1
         self._count()
         if self.ema is not None:
             self.ema.updates += 1
-        outputs: Outputs = self._recorded.outputs
-        if not self._attached:  # a step made as usual had gradients of its own
-            self._attached = True
+        outputs: Outputs = recorded.outputs
+        if self._attached is not recorded:  # another step had gradients of its own
+            self._attached = recorded
             for parameter, gradient in zip(self._parameters, outputs.gradients, strict=True):
                 parameter.grad = gradient
         self._norm = outputs.norm
         if keep:
-            self.observed = (outputs.loss, outputs.answers, self._place.batch)
+            self.observed = (outputs.loss, outputs.answers, shape.place.batch)
         if timed:
             self._stopwatch.mark("replay")
 

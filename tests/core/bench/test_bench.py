@@ -86,10 +86,10 @@ def test_a_recorded_step_is_told_in_the_parts_that_the_device_timed(tmp_path: Pa
         trainer.advance(8)
         stepper = trainer.stepper
         assert isinstance(stepper, CapturedStepper)
-        before, usual = stepper.replayed, stepper._recorded
+        before, usual = stepper.replayed, stepper._shapes[0].recorded
         split = trainer.split(3)
         assert stepper.replayed == before + 3
-        assert stepper._recorded is usual  # which does not stop to look at a clock
+        assert stepper._shapes[0].recorded is usual  # which does not stop to look at a clock
     assert split.keys() == {"data", "forward", "backward", "optimizer", "launch"}
     assert all(split[part] > 0 for part in ("data", "forward", "backward", "optimizer"))
 
