@@ -77,9 +77,9 @@ def write_inspection(
     head = {"step": step, "epoch": epoch, "why": why}
     arrays = io.BytesIO()
     np.savez(arrays, **look.arrays)  # type: ignore[arg-type]
-    (run.path / "inspections").mkdir(mode=0o700, exist_ok=True)
+    run.inspections_path.mkdir(mode=0o700, exist_ok=True)
     # The arrays first: who reads the JSON finds them.
-    write_atomic(run.path / "inspections" / f"step-{step:08d}.npz", arrays.getvalue(), durable=False)
+    write_atomic(run.inspections_path / f"step-{step:08d}.npz", arrays.getvalue(), durable=False)
     path = _write(run, "inspections", step, head | look.facts)
     trainer.recorder.event("inspection", step=step, path=path, why=why)
     return path

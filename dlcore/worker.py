@@ -55,8 +55,8 @@ class Worker:
         self.about = read_json(run.run_json_path)
         self.before = read_json(run.state_path)
         self.preset = load_preset(run, str(self.about.get("preset", run.name)), self.about.get("base"))
-        self.folder = CheckpointFolder(run.path / "checkpoints", self.preset.checkpoint.keep)
-        self.control = ControlReader(run.path / "control.jsonl", start_at_end=True)
+        self.folder = CheckpointFolder(run.checkpoints_path, self.preset.checkpoint.keep)
+        self.control = ControlReader(run.control_path, start_at_end=True)
         self.together = Together(group, self.preset) if group is not None else None
         self.writes = group is None or group.first
         seconds = self.preset.training.record_seconds

@@ -196,8 +196,3 @@ def plane_share(look: Inspection) -> float:
     """Share of the variance that the plane of the embedding shows."""
     found = look.views.get("embedding")
     return first(number(found, "share") if isinstance(found, Mapping) else None, default=0.0)
-
-
-def count_of(entry: Entry) -> int:
-    """Which call of its layer a row is, from 1."""
-    return integer(entry, "call") or 1

@@ -19,13 +19,11 @@ def resolve_path(path: str, context: DataContext) -> Path:
     if not path or "\0" in path:
         raise UserError(f"{path!r} is not a path")
     wanted = Path(path).expanduser()
-    places = [Path.cwd(), *([context.base] if context.base else [])]
+    places = list(dict.fromkeys([Path.cwd(), *([context.base.resolve()] if context.base else [])]))
     found = [place / wanted for place in places if (place / wanted).exists()]
     if found:
         return found[0]
-    where = (
-        "" if wanted.is_absolute() else " in " + " or ".join(dict.fromkeys(str(place) for place in places))
-    )
+    where = "" if wanted.is_absolute() else " in " + " or ".join(map(str, places))
     hint = _nearest(places[0] / wanted) or "; set data.path to where it is"
     raise NotFoundError(f"no file or folder {path}{where}{hint}", path)
 

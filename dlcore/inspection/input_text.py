@@ -124,18 +124,6 @@ def _parse(texts: Sequence[str], batch: int, instead: int | None = None) -> Give
     return Given(tuple(args), kwargs, (*bounds[0], *bounds[1]), batch, lettered, tuple(texts))
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """``8x3x32x32`` as sizes.
-
-    Raises:
-        UserError: it is none.
-    """
-    given = parse_inputs([text])
-    if not isinstance(given.first, Tensor) or given.kwargs:
-        raise UserError(f"--input {show(text)}: must be one shape, such as 8x3x32x32")
-    return tuple(given.first.shape)
-
-
 class _Reader:
     """Reads one argument from left to right.
 

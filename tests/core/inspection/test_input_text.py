@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence
 
 from dlcore.errors import UserError
-from dlcore.inspection.input_text import BATCH, parse_inputs, parse_shape
+from dlcore.inspection.input_text import BATCH, parse_inputs
 
 
 def test_shapes_dtypes_and_limits() -> None:
@@ -84,6 +84,4 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 def test_a_plain_shape() -> None:
-    assert parse_shape("8x3x32x32") == (8, 3, 32, 32)
-    with pytest.raises(UserError):
-        parse_shape("(2x3, 4)")
+    assert tuple(parse_inputs(["8x3x32x32"]).first.shape) == (8, 3, 32, 32)
