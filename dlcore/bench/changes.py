@@ -104,7 +104,12 @@ def _precision(opened: Opened, left: dict[str, str]) -> Iterator[Change]:
         return
     for kind in kinds:
         if kind != opened.precision:
-            say = "exact to 7 digits" if kind == "fp32" else "numbers of 3 digits: compare the result, too"
+            exact = (
+                "exact to 7 digits, but factors of products to 3"
+                if opened.device.type == "cuda"
+                else "exact to 7 digits"
+            )
+            say = exact if kind == "fp32" else "numbers of 3 digits: compare the result, too"
             yield Change({"precision": kind}, say)
 
 

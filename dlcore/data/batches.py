@@ -130,7 +130,7 @@ class Batches:
         elif self._away:
             stored = self._moved(stored)
         ready = self._prepare is None and self._augment is None
-        return stored if ready else self._finished(stored, self._draw(epoch))
+        return stored if ready else self._finished(stored, self._draw(epoch), order, start)
 
     @property
     def resident(self) -> tuple[Tensor, ...]:
@@ -179,12 +179,21 @@ class Batches:
     def _draws(self, epoch: int) -> torch.Generator:
         return torch_generator(self._seed, epoch, "augment")
 
-    def _finished(self, stored: Iterator[Batch], params: dict[str, Tensor]) -> Iterator[Batch]:
+    def _finished(
+        self, stored: Iterator[Batch], params: dict[str, Tensor], order: Tensor, start: int
+    ) -> Iterator[Batch]:
+        # Sent once an epoch: a copy for each batch, from memory that is not pinned, may wait for the device.
+        there = order.to(self.device) if params and self._share is None else None
+        low = start * self.batch_size
         for inputs, targets, index in stored:
             if self._prepare is not None:
                 inputs = self._prepare(inputs)
             if self._augment is not None:
-                where = index.to(self.device, non_blocking=True)
+                if there is None:
+                    where = index.to(self.device, non_blocking=True)
+                else:
+                    where = there[low : low + len(index)]
+                    low += len(index)
                 rows = {key: value[where] for key, value in params.items()}
                 inputs = self._augment.apply(inputs, rows)
                 if self._augment_targets is not None:
