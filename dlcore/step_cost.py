@@ -35,7 +35,7 @@ FORWARD_AND_BACKWARD = 3
 UNSEEN = 1.12
 """Memory that a step allocates, of what is expected of it: at most so much over the shipped presets.
 
-What a kernel works in within itself is not expected. Allocated over expected was 0.92 to 1.11.
+What a kernel works in within itself is not expected. Allocated over expected was 0.92 to 1.12 on the CPU.
 """
 
 
