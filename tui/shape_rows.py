@@ -83,7 +83,7 @@ def totals(answer: Mapping[str, Any]) -> str:
     parts = [
         words.plural(found["parameters"], "parameter"),
         words.size(found["parameter_bytes"]),
-        f"{mega(found['flops'])} MFLOP/batch",
+        f"{words.mega(found['flops'])} MFLOP/batch",
     ]
     if frozen:
         parts.insert(1, f"{frozen:,} frozen")
@@ -145,16 +145,6 @@ def shortened(joined: str) -> str:
     return f"{first} +{len(more)}" if more else first
 
 
-def mega(flops: float) -> str:
-    """Millions of floating-point operations in three figures: ``0.01``, ``14``, ``2,310``."""
-    if not flops:
-        return NONE
-    millions = flops / 1e6
-    if millions >= 10:
-        return f"{millions:,.0f}"
-    return f"{millions:.1f}" if millions >= 1 else f"{millions:.2g}"
-
-
 def _row(row: Mapping[str, Any]) -> ShapeRow:
     return ShapeRow(
         safe_text(row["path"] or "(model)", limit=120),
@@ -162,7 +152,7 @@ def _row(row: Mapping[str, Any]) -> ShapeRow:
         shapes(row["inputs"]),
         shapes(row["outputs"]),
         f"{row['parameters']:,}" if row["parameters"] else "shared" if row["shared"] else NONE,
-        mega(row["flops"]),
+        words.mega(row["flops"]),
     )
 
 

@@ -137,6 +137,16 @@ def size(number_of_bytes: float | None) -> str:
     return f"{amount:.1f} TiB"
 
 
+def mega(flops: float) -> str:
+    """Millions of floating-point operations in two or three figures: ``0.01``, ``4.2``, ``14``, ``2,310``."""
+    if not flops:
+        return UNKNOWN
+    millions = flops / 1e6
+    if millions >= 10:
+        return f"{millions:,.0f}"
+    return f"{millions:.1f}" if millions >= 1 else f"{millions:.2g}"
+
+
 def progress(epoch: int | None, epochs: int | None) -> str:
     """``7/20``, with the total left out when nobody knows it."""
     done = 0 if epoch is None else epoch

@@ -91,3 +91,19 @@ def test_columns_line_up_whatever_the_letters(rows: list[tuple[str, str, str]]) 
 
 def test_wide_letters_take_two_columns() -> None:
     assert (words.cells("日本"), words.cells("e\u0301"), words.fit("日本語", 4)) == (4, 1, "日…")
+
+
+@pytest.mark.parametrize(
+    ("flops", "said"),
+    [(0, "-"), (12_000, "0.012"), (4_200_000, "4.2"), (14_400_000, "14"), (2_310_000_000, "2,310")],
+)
+def test_millions_of_operations(flops: int, said: str) -> None:
+    assert words.mega(flops) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("time/data", 2.5e-4, "0.2 ms"), ("system/memory_left", 2**30, "1.0 GiB"), ("val/loss", 0.25, "0.2500")],
+)
+def test_a_metric_s_name_tells_its_unit(name: str, value: float, said: str) -> None:
+    assert words.figure(name, value) == said

@@ -85,7 +85,7 @@ def _layers(facts: Mapping[str, Any]) -> list[str]:
                 safe_text(row["type"], limit=40),
                 outputs,
                 parameters,
-                _mega(row["flops"]),
+                words.mega(row["flops"]),
             )
         )
     gives = (Give(2, layout.first_of(" and ")), Give(0, layout.end_of(PATH)), Give(1))
@@ -98,7 +98,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     parameters = f"{facts['parameters']:,}" + (f", {frozen:,} of them frozen" if frozen else "")
     pairs = [
         ("parameters", parameters),
-        ("compute", f"{_mega(facts['flops'])} MFLOP a batch of {facts['batch_size']}, forward"),
+        ("compute", f"{words.mega(facts['flops'])} MFLOP a batch of {facts['batch_size']}, forward"),
     ]
     if facts["failure"] is None:
         device = safe_text(facts["device"], limit=40)
@@ -132,9 +132,3 @@ def _failure(failure: Mapping[str, Any]) -> list[str]:
 
 def _shape(sizes: Sequence[int]) -> str:
     return "×".join(map(str, sizes)) or "a number"
-
-
-def _mega(flops: int) -> str:
-    if not flops:
-        return words.UNKNOWN
-    return f"{flops / 1e6:,.0f}" if flops >= 1e7 else f"{flops / 1e6:.2g}"

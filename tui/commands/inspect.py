@@ -85,7 +85,7 @@ def _layers(facts: Mapping[str, Any]) -> list[str]:
                 _shapes(row["inputs"], told and told["inputs"]),
                 _shapes(row["outputs"], told and told["outputs"]),
                 _parameters(row),
-                _mega(row["flops"]),
+                words.mega(row["flops"]),
                 words.size(row["activation_bytes"]) if row["activation_bytes"] else words.UNKNOWN,
                 "×".join(map(str, row["receptive"])) or words.UNKNOWN,
                 _place(row["source"]),
@@ -116,7 +116,7 @@ def _operations(facts: Mapping[str, Any]) -> list[str]:
         cells = (_path(row["path"]), safe_text(row["name"], limit=40))
         shapes = (_shapes(row["inputs"]), _shapes(row["outputs"]))
         rows.append(
-            (f"{INDENT}{cells[0]}", cells[1], *shapes, _mega(row["flops"]), f"{place} {code}".strip())
+            (f"{INDENT}{cells[0]}", cells[1], *shapes, words.mega(row["flops"]), f"{place} {code}".strip())
         )
     failure = facts["failure"]
     if failure and failure["operation"]:
@@ -135,7 +135,7 @@ def _totals(facts: Mapping[str, Any]) -> list[str]:
     parameters = f"{facts['parameters']:,} ({words.size(facts['parameter_bytes'])})"
     pairs = [
         ("parameters", parameters + (f", {frozen:,} of them frozen" if frozen else "")),
-        ("compute", f"{_mega(facts['flops'])} MFLOP forward, for {samples}"),
+        ("compute", f"{words.mega(facts['flops'])} MFLOP forward, for {samples}"),
         (memory_split.NAME, memory_split.expected(facts["memory"], optimizer=safe_text(facts["optimizer"]))),
         ("batch", _batch(facts)),
     ]
@@ -262,9 +262,3 @@ def _parameters(row: Mapping[str, Any]) -> str:
     if row["parameters"]:
         return f"{row['parameters']:,}"
     return "shared" if row["shared"] else words.UNKNOWN
-
-
-def _mega(flops: int) -> str:
-    if not flops:
-        return words.UNKNOWN
-    return f"{flops / 1e6:,.0f}" if flops >= 1e7 else f"{flops / 1e6:.2g}"
