@@ -240,7 +240,7 @@ class Trainer:
             recorder.event("warning", kind="graph", message=message)
         if (skipped := self.stepper.skipped) > progress.skipped:
             progress.skipped = skipped
-            message = f"{progress.skipped} steps skipped so far: their gradients were not finite."
+            message = f"{progress.skipped:,} steps skipped so far: their gradients were not finite."
             recorder.event("warning", kind="skipped", message=message)
 
     def _obey(self) -> None:
