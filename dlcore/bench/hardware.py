@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlcore.bench.loops import Timed, finish
-from dlcore.step_cost import work_of_step
+from dlcore.step_cost import FORWARD_AND_BACKWARD, work_of_step
 from dlcore.training.precision import DTYPES
 
 SIDES = {"cpu": (512, 1024, 1536), "cuda": (4096, 8192, 16384), "mps": (1024, 2048, 4096)}
@@ -28,7 +28,8 @@ def flops_of_step(trainer: Timed) -> tuple[int, str]:
     """Floating-point operations of one optimizer step, a multiply-add counted as 2, and how they were found.
 
     They are counted while the step is made. Where a device's own kernel hides them (recurrent layers on a CPU), three
-    times the forward pass of the traced network is taken: one forward and two backward.
+    times the forward pass of the traced network is taken: one forward and two backward. Of layers that are frozen
+    nobody knows how far back the backward pass goes: the forward pass alone is taken then.
     """
     ((*batches,),) = trainer.take(1)
     with FlopCounterMode(display=False) as counter:
@@ -36,8 +37,11 @@ def flops_of_step(trainer: Timed) -> tuple[int, str]:
     counted = int(counter.get_total_flops())
     samples = max(len(batch.targets) for batch in batches)
     estimate = work_of_step(trainer.task, trainer.task.spec, samples, len(batches)) or 0
+    times = "three times"
+    if not all(parameter.requires_grad for parameter in trainer.task.model.parameters()):
+        estimate, times = estimate // FORWARD_AND_BACKWARD, "at least"
     if len(trainer.task.phases) == 1 and counted < estimate / 2:
-        return estimate, "estimated as three times the forward pass of the traced network"
+        return estimate, f"estimated as {times} the forward pass of the traced network"
     return counted, "counted while a step was made"
 
 

@@ -120,6 +120,29 @@ def test_the_work_of_a_recorded_step_is_counted(tmp_path: Path) -> None:
     assert how.startswith("counted")
 
 
+def test_the_work_of_a_step_of_frozen_layers_is_less(tmp_path: Path) -> None:
+    """Nothing goes back through them: three forward passes would be more than the device can do."""
+    frozen = ('model.freeze=["blocks"]', "model.widths=[512, 512]")
+    bench = make_bench("digits-mlp", tmp_path, *frozen, "training.batch_size=10")
+    with bench.training(bench.opened) as trainer:
+        flops, how = flops_of_step(trainer)
+    forward = 2 * 10 * (64 * 512 + 512 * 512 + 512 * 10)
+    assert forward <= flops < 1.1 * forward
+    assert how.startswith("counted")
+
+
+def test_a_hidden_step_of_frozen_layers_counts_its_forward_pass(tmp_path: Path) -> None:
+    found = []
+    for name, sets in {"frozen": ('model.freeze=["blocks"]',), "learning": ()}.items():
+        (tmp_path / name).mkdir()
+        bench = make_bench("digits-gru", tmp_path / name, *sets, "training.batch_size=10")
+        with bench.training(bench.opened) as trainer:
+            found.append(flops_of_step(trainer))
+    (flops, how), (learning, _) = found
+    assert 2 * flops < learning <= 3 * flops
+    assert how.startswith("estimated as at least")
+
+
 def test_what_does_not_pay_is_not_suggested(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gains = {"a": Spread(1.5, 1.2, 1.6), "b": Spread(1.5, 0.9, 2.0), "c": Spread(1.01, 1.005, 1.02)}
     todo = [Change({name: True}) for name in gains]
