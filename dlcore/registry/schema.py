@@ -70,7 +70,7 @@ class Schema:
                     values[name] = typed
         for field in self.fields:
             if field.required and options.get(field.name) is None:
-                problems.append(Problem(field.name, f"is required ({field.type_text})"))
+                problems.append(Problem(field.name, _required(field)))
         return values, problems
 
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,3 +184,7 @@ def _one_type_text(json_schema: dict[str, Any], definitions: dict[str, Any]) -> 
         )
     names = {"integer": "int", "number": "float", "string": "str", "boolean": "bool", "object": "table"}
     return names.get(str(json_schema.get("type")), "any value")
+
+
+def _required(field: Field) -> str:
+    return f"is required: {field.help.rstrip('.')}" if field.help else f"is required ({field.type_text})"

@@ -159,7 +159,7 @@ seed = 2020-01-01
 
     def test_what_is_required_is_looked_for_in_its_section(self) -> None:
         assert errors_of('[model]\nname="cnn"\n[data]\nname="csv"') == [
-            "x.toml:3: data.path: is required (str)"
+            "x.toml:3: data.path: is required: of the file"
         ]
 
     def test_are_told_by_place_for_a_form(self) -> None:

@@ -207,7 +207,7 @@ class TestValidate:
         assert [line.partition(":")[0] for line in wrong] == ["hidden", "pool", "channels", "widht"]
 
     def test_misses_what_is_required(self) -> None:
-        assert messages(preset_builders.DATA.entry("csv")) == ["path: is required (str)"]
+        assert messages(preset_builders.DATA.entry("csv")) == ["path: is required: of the file"]
 
     def test_none_is_said_by_leaving_out(self) -> None:
         values, _ = preset_builders.DATA.entry("csv").validate({"path": "a.csv", "delimiter": ""})
