@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from dlcore.registry import MODELS
 from tests.core.preset_runs import train
 
 PRESETS = presets.shipped()
+PLAYED = "cartpole-policy"
+"""It has to play to know its batch."""
 BUNDLED = {
     *("breast_cancer", "circles", "diabetes", "digits", "iris", "moons", "scenes", "spirals", "wine"),
     *("gymnasium", "python_docs", "source_code"),
@@ -266,3 +269,16 @@ STAND_INS: dict[str, Callable[[Path], object]] = {
     "fashion-vit": lambda folder: write_idx_set(folder / "FashionMNIST" / "raw"),
     "membrane-unet": lambda folder: write_masks(folder / "membrane"),
 }
+
+
+def with_batches(few: Collection[str]) -> list[Any]:
+    """Parameters of a test: names of all presets that know their batch, all but a few of them slow."""
+    names = [path.stem for path in PRESETS if path.stem != PLAYED]
+    return [pytest.param(name, marks=() if name in few else pytest.mark.slow) for name in names]
+
+
+def with_stand_in(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up data where a preset looks for its own, and a working folder beside it."""
+    monkeypatch.setenv("DLTUI_DATA", str(folder))
+    monkeypatch.chdir(folder)
+    STAND_INS.get(name, lambda folder: None)(folder)

@@ -21,11 +21,10 @@ from dlcore.preset.toml import to_toml
 from dlcore.step_cost import UNSEEN, memory_alone, memory_of_preset
 from dlcore.training.memory import MemorySplit
 from tests.core.allocations import allocated
-from tests.core.test_shipped_presets import PRESETS, SHORTER, STAND_INS
+from tests.core.test_shipped_presets import PLAYED, SHORTER, with_batches, with_stand_in
 
 CPU = ("training.device=cpu", "training.threads=1")
 FEW = ("digits-cnn", "digits-gan", "digits-transfer")
-PLAYED = "cartpole-policy"
 
 READER = """
 from torch import nn
@@ -61,20 +60,11 @@ def told_in_new_run(preset: presets.Preset) -> Any:
     return said[-1]["answer"]["memory"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(path.stem, marks=() if path.stem in FEW else pytest.mark.slow)
-        for path in PRESETS
-        if path.stem != PLAYED
-    ],
-)
+@pytest.mark.parametrize("name", with_batches(FEW))
 def test_one_figure_wherever_a_preset_is_looked_at(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DLTUI_DATA", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    STAND_INS.get(name, lambda folder: None)(tmp_path)
+    with_stand_in(name, tmp_path, monkeypatch)
     sets = (*CPU, *SHORTER.get(name, ()))
     preset = presets.load(name, sets, builders=True)
 

@@ -166,7 +166,8 @@ def test_closing_ends_the_workers(two_workers: Batches) -> None:
     assert not any(process.is_alive() for process in processes)
 
 
-def test_a_program_that_never_closes_its_loader_still_ends() -> None:
+def printed_by(rest: str) -> tuple[int, str, str]:
+    """Exit status and output of a program that leaves an epoch under way and goes on with ``rest``."""
     code = (
         "import torch\n"
         "from dlcore.data.loader import Loader\n"
@@ -176,23 +177,21 @@ def test_a_program_that_never_closes_its_loader_still_ends() -> None:
         "loader = Loader(Numbers(), 2, workers=2)\n"
         "answers = loader.load(0, torch.arange(40).split(2))\n"
         "next(answers)\n"
-        "print('end')"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    done = subprocess.run(
+        [sys.executable, "-c", code + rest], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_program_that_never_closes_its_loader_still_ends() -> None:
+    assert printed_by("print('end')") == (0, "end\n", "")
 
 
 def test_no_process_forked_later_ends_them_once_more() -> None:
     """A batch under way holds the loader beyond its closing; its destructor must not run in a child."""
-    code = (
-        "import gc, os, torch\n"
-        "from dlcore.data.loader import Loader\n"
-        "class Numbers(torch.utils.data.Dataset):\n"
-        "    def __len__(self): return 40\n"
-        "    def __getitem__(self, key): return torch.zeros(1), key[1]\n"
-        "loader = Loader(Numbers(), 2, workers=2)\n"
-        "answers = loader.load(0, torch.arange(40).split(2))\n"
-        "next(answers)\n"
+    rest = (
+        "import gc, os\n"
         "loader.close()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
@@ -201,8 +200,7 @@ def test_no_process_forked_later_ends_them_once_more() -> None:
         "    os._exit(0)\n"
         "os.waitpid(child, 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert printed_by(rest) == (0, "", "")
 
 
 def test_more_workers_than_cores_are_used_and_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,21 @@ def test_they_learn_from_the_epoch_on_that_frees_them(tmp_path: Path) -> None:
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
+def assert_resumes(tmp_path: Path, options: Callable[[], dict[str, Any]], stop_after: int) -> None:
+    """A training that is stopped and resumed ends with the bits of one that is not.
+
+    Args:
+        options: of `make_trainer`, anew at each call.
+    """
+    whole = uninterrupted(tmp_path, **options())
+    first = make_trainer(tmp_path, stop_after=stop_after, **options())
+    first.fit()
+    second = make_trainer(tmp_path, **options())
+    restore(second, newest(second))
+    second.fit()
+    assert_same(whole, final_state(second) | {"best": torch.tensor(second.progress.best["value"])})
+
+
 @pytest.mark.parametrize("stop_after", [3, 5, 7, 12])
 def test_a_resumed_run_freezes_and_frees_as_the_uninterrupted_one(tmp_path: Path, stop_after: int) -> None:
     def options() -> dict[str, Any]:
@@ -57,14 +73,7 @@ def test_a_resumed_run_freezes_and_frees_as_the_uninterrupted_one(tmp_path: Path
         model = make_model()
         return {"model": model, "freezing": Freezing(model, BODY, 2)}
 
-    whole = uninterrupted(tmp_path, **options())
-    first = make_trainer(tmp_path, stop_after=stop_after, **options())
-    first.fit()
-    second = make_trainer(tmp_path, **options())
-    restore(second, newest(second))
-    second.fit()
-    again = final_state(second) | {"best": torch.tensor(second.progress.best["value"])}
-    assert_same(whole, again)
+    assert_resumes(tmp_path, options, stop_after)
 
 
 def test_without_freezing_nothing_is_there_to_cost(tmp_path: Path) -> None:
@@ -205,13 +214,7 @@ def test_what_settles_resumes_bit_for_bit(tmp_path: Path, stop_after: int) -> No
         model, freezing = settling_model()
         return {"model": model, "freezing": freezing, "optimizer": settling}
 
-    whole = uninterrupted(tmp_path, **options())
-    first = make_trainer(tmp_path, stop_after=stop_after, **options())
-    first.fit()
-    second = make_trainer(tmp_path, **options())
-    restore(second, newest(second))
-    second.fit()
-    assert_same(whole, final_state(second) | {"best": torch.tensor(second.progress.best["value"])})
+    assert_resumes(tmp_path, options, stop_after)
 
 
 @pytest.mark.parametrize("epochs_frozen", [0, 1, 2, 3])

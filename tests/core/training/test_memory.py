@@ -22,10 +22,9 @@ from dlcore.training.precision import Precision
 from dlcore.training.step import Stepper
 from tests.core.allocations import allocated
 from tests.core.late_copies import send_late
-from tests.core.test_shipped_presets import PRESETS, SHORTER, STAND_INS
+from tests.core.test_shipped_presets import SHORTER, with_batches, with_stand_in
 from tests.core.training.small import make_streamed, make_trainer, the_event
 
-PLAYED = "cartpole-policy"
 """How many steps of an environment its batch has is known when it was played."""
 
 SMALL = ("digits-mlp", "digits-cnn", "digits-lstm", "digits-gan", "digits-diffusion")
@@ -91,20 +90,11 @@ def compare(name: str) -> tuple[int, int, int]:
     return before.peak, split.peak, by_allocator
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(path.stem, marks=() if path.stem in SMALL else pytest.mark.slow)
-        for path in PRESETS
-        if path.stem != PLAYED
-    ],
-)
+@pytest.mark.parametrize("name", with_batches(SMALL))
 def test_expected_within_20_percent_of_the_peak(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DLTUI_DATA", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    STAND_INS.get(name, lambda folder: None)(tmp_path)
+    with_stand_in(name, tmp_path, monkeypatch)
     before, seen, given = compare(name)
     assert before == pytest.approx(seen, rel=0.2)
     assert before == pytest.approx(given, rel=0.2)
