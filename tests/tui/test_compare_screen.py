@@ -251,6 +251,6 @@ async def test_the_table_at_rest_paints_nothing(home: Path) -> None:
     app = Comparing(home, runs_of(home, 2))
     async with app.run_test(size=WIDE) as pilot:
         screen = await shown(pilot, 2)
-        await pilot.pause()
+        await until(pilot, lambda: not screen.table._repaint_regions)  # what was read last is painted
         screen._show()
         assert screen.table._repaint_regions == set()
