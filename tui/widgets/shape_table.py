@@ -22,7 +22,8 @@ _TYPE = 74  # columns from which the layers' classes are shown
 _INPUT = 96  # and what goes into them
 _LEAST = {"output": 12, "parameters": 9, "mega": 5}  # columns, so that little jumps with an edit
 _SHAPES = ("inputs", "output")  # columns that give way first
-_SHORTEST = 8  # columns of the layer
+_SHORTEST = 12  # columns of the layer, unless its longest name has fewer
+_FIGURES = ("parameters", "mega")  # of which the last goes first where even that is too much
 _GAP = 4  # columns behind the longest name, where there is room
 _LOW = 10  # lines below which the totals are cut to one
 
@@ -122,24 +123,27 @@ class ShapeLines(LineList):
 
 
 def _columns(layers: Sequence[ShapeRow], width: int) -> tuple[_Column, ...]:
-    """The columns that a width has room for; the layer's gives way where there is too little."""
+    """The columns that a width has room for; the layer's gives way first, then figures, and none is cut."""
     wide = [name for name, least in (("type", _TYPE), ("inputs", _INPUT)) if width >= least]
-    widths = {
-        name: max(len(getattr(row, name)) for row in (_TITLES, *layers))
-        for name in ("layer", *wide, "output", "parameters", "mega")
-    }
-    spare = width - sum(widths.values()) - 2 * (len(widths) - 1)
-    for name in _SHAPES:
-        if spare < 0 and name in widths:  # of several tensors only the first is told
-            short = max(len(shape_rows.shortened(getattr(row, name))) for row in (_TITLES, *layers))
-            spare += widths[name] - short
-            widths[name] = short
-    widths["layer"] = max(_SHORTEST, widths["layer"] + min(spare, _GAP))
+    rows = (_TITLES, *layers)
+    for kept in range(len(_FIGURES), -1, -1):
+        names = ("layer", *wide, "output", *_FIGURES[:kept])
+        widths = {name: max(len(getattr(row, name)) for row in rows) for name in names}
+        spare = width - sum(widths.values()) - 2 * (len(widths) - 1)
+        for name in _SHAPES:
+            if spare < 0 and name in widths:  # of several tensors only the first is told
+                short = max(len(shape_rows.shortened(getattr(row, name))) for row in rows)
+                spare += widths[name] - short
+                widths[name] = short
+        if widths["layer"] + spare >= min(_SHORTEST, widths["layer"]):
+            break
+    widths["layer"] = max(1, widths["layer"] + min(spare, _GAP))
     for name, least in _LEAST.items():
-        more = max(0, min(least - widths[name], spare - _GAP))
-        widths[name] += more
-        spare -= more
-    return tuple(_Column(name, columns, name in ("parameters", "mega")) for name, columns in widths.items())
+        more = max(0, min(least - widths.get(name, least), spare - _GAP))
+        if more:
+            widths[name] += more
+            spare -= more
+    return tuple(_Column(name, columns, name in _FIGURES) for name, columns in widths.items())
 
 
 class ShapeTable(Vertical):
