@@ -20,6 +20,8 @@ WARM = 0.2
 """Share of the training after which a warm-up is over, and little progress is too little."""
 
 LITTLE = 0.1
+CALM = 0.1
+"""A course is calm whose change from step to step is below this share of all that the loss has fallen."""
 SHOT_UP = 3.0
 
 
@@ -44,14 +46,15 @@ def too_high(record: Record) -> Iterator[Finding]:
     Beyond 2 / curvature a step overshoots further than it gains, and the loss grows (LeCun et al. 1998, section 5).
     A usual step moves the weights by 1e-3 of their length (CS231n's notes, "Ratio of weights:updates"); at 1e-1
     they are new after ten. A warm-up's first hump is forgiven: a peak above three times the first loss counts only
-    where the end is within a tenth of it. A growth counts beyond 5 %, the standard error of 400 exponentially
+    where the end is within a tenth of it. Long steps are no fault of a loss that does not jump about: Muon's are as
+    long as its rate, whatever the gradient. A growth counts beyond 5 %, the standard error of 400 exponentially
     distributed losses: three batches of 128.
     """
     lost, ratio = fall(record), update_ratio(record)
     blown_up = bool(record.of_kind("nonfinite")) and _grew(record)
     diverged = lost is not None and lost < -0.05
-    wild = lost is not None and ratio is not None and ratio > LONG and lost < 0.5
     curve = record.curve("train/loss")
+    wild = lost is not None and ratio is not None and ratio > LONG and lost < 0.5 and not _calm(record)
     peak = float(curve.value.max()) if len(curve) else 0.0
     shot_up = lost is not None and lost < LITTLE and peak > SHOT_UP * (record.start or peak)
     if not (blown_up or diverged or wild or shot_up):
@@ -83,6 +86,13 @@ def too_high(record: Record) -> Iterator[Finding]:
         ),
         step=int(curve.step[int(curve.value.argmin())]) if len(curve) else None,
     )
+
+
+def _calm(record: Record) -> bool:
+    """Whether the training loss changes little from step to step, beside what it has fallen in all."""
+    curve, start = record.curve("train/loss"), record.start
+    jump = float(np.median(np.abs(np.diff(curve.value))))
+    return start is not None and jump < CALM * (start - curve.level(0.9, 1.0))
 
 
 def _grew(record: Record) -> bool:
