@@ -95,7 +95,7 @@ class Bench:
                 step = self._warm_up(trainer)
             steps = max(1, round(min(WINDOW, SHARE * self.seconds / 10) / step))
             flops, how = flops_of_step(trainer)
-            peak = self._peak_flops()
+            fastest = self._peak_flops()
             slow = step > SLOW * self.seconds
             took = f" (a step takes {step:,.0f} s)" if slow and step >= 1 else ""
             self.report(f"the trainer beside a bare loop{took}")
@@ -116,7 +116,9 @@ class Bench:
             )
             split = trainer.split(max(1, min(SPLIT_STEPS, int(SPLIT_SHARE * self.seconds / step))))
             split["recording"] = sum(recording) / len(recording)
-            peak = max(peak, self._peak_flops())  # a neighbour may have been at work the first time
+            peak, peak_of = max(
+                fastest, self._peak_flops()
+            )  # a neighbour may have been at work the first time
             self.notes += trainer.train.notes
             changes, left = self.try_changes(trainer, step, began)
         achieved = flops / statistics.median(lasted)
@@ -131,6 +133,7 @@ class Bench:
                 "step": flops,
                 "achieved": achieved,
                 "peak": peak,
+                "peak_of": peak_of,
                 "share": achieved / peak,
                 "how": how,
             },
@@ -154,8 +157,8 @@ class Bench:
             raise _does_not_go_through(self.preset, error) from error
         return window.seconds / window.steps
 
-    def _peak_flops(self) -> float:
-        return peak_flops(self.opened.device, self.opened.precision, 0.01 * self.seconds)
+    def _peak_flops(self) -> tuple[float, str]:
+        return peak_flops(self.opened.device, self.opened.precision, 0.02 * self.seconds)
 
     def try_changes(
         self, base: Timed, step: float, began: float

@@ -128,7 +128,7 @@ def _machine(facts: Mapping[str, Any]) -> RenderableType:
         table.add_row(
             "work done",
             f"{_flops(flops['achieved'])}FLOP/s, {_share(flops['share'])} of the {_flops(flops['peak'])}FLOP/s "
-            f"of the fastest matrix product here",
+            f"of the fastest {flops['peak_of']} here",
         )
     table.add_row("threads", safe_text(facts["choices"]["threads"]))
     return table
