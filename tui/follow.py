@@ -92,6 +92,8 @@ class Follower:
         self._looking = threading.Lock()  # a thread that was stopped may still be at its last look
         self._thread: threading.Thread | None = None
         self._generation = 0
+        # What a look found that was stopped meanwhile: the next one would not find it new.
+        self._unsaid: list[Message] = []
 
     @property
     def running(self) -> bool:
@@ -110,7 +112,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it soon; nothing is posted afterwards. Never waits for the disk."""
+        """Ends it soon; nothing is posted until it goes on. Never waits for the disk."""
         self._thread = None
         self._generation += 1
         self._wake.set()
@@ -136,8 +138,10 @@ class Follower:
                     message = self.look()
                 except Exception:  # a directory may hold anything, and the next look may find it mended
                     message = None
-            if message is not None and generation == self._generation:
-                self._post(message)
+                if message is not None:
+                    self._unsaid.append(message)
+                while self._unsaid and generation == self._generation:
+                    self._post(self._unsaid.pop(0))
             rest = self.rest()
             self._wake.wait(rest if first else pause(rest, time.thread_time() - began))
             first = False

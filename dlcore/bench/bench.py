@@ -96,8 +96,7 @@ class Bench:
             steps = max(1, round(min(WINDOW, SHARE * self.seconds / 10) / step))
             flops, how = flops_of_step(trainer)
             fastest = self._peak_flops()
-            slow = step > SLOW * self.seconds
-            took = f" (a step takes {step:,.0f} s)" if slow and step >= 1 else ""
+            took = f" (a step takes {step:,.0f} s)" if step > max(1.0, SLOW * self.seconds) else ""
             self.report(f"the trainer beside a bare loop{took}")
             bare.advance(1 if steps == 1 else 2)
             recording: list[float] = []
@@ -112,7 +111,6 @@ class Bench:
             rounds = take_turns(
                 {"ours": ours, "bare": lambda: bare.advance(steps).samples_per_second},
                 SHARE * self.seconds,
-                least=1 if slow else 3,
             )
             split = trainer.split(max(1, min(SPLIT_STEPS, int(SPLIT_SHARE * self.seconds / step))))
             split["recording"] = sum(recording) / len(recording)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual.message import Message
 
 from dlcore.run_dir import RunDir
 from dlcore.series import SeriesWriter
@@ -154,3 +155,28 @@ def test_starting_again_goes_on_with_one_thread(tmp_path: Path) -> None:
     for _ in range(4):
         follower.looks.put(None)
     assert sum(thread.name.startswith("Scripted") for thread in threading.enumerate()) <= 4
+
+
+def test_what_was_found_while_it_was_stopped_is_told_when_it_goes_on(tmp_path: Path) -> None:
+    """The next look finds it no longer new: a list that was left at the wrong moment would stay empty."""
+    run = make_run(tmp_path)
+    posted: queue.Queue[object] = queue.Queue()
+    looking, going_on = threading.Event(), threading.Event()
+
+    class Slow(RunFollower):
+        def look(self) -> Message | None:
+            found = super().look()
+            if not looking.is_set():
+                looking.set()
+                going_on.wait(20)
+            return found
+
+    follower = Slow(posted.put, run)
+    follower.start()
+    assert looking.wait(20)
+    follower.stop()
+    going_on.set()
+    follower.start()
+    message = posted.get(timeout=20)
+    follower.stop()
+    assert isinstance(message, RunChanged)
