@@ -16,9 +16,11 @@ from tests.tui.inspection_cases import inspected_run
 from tests.tui.piloting import app_on, until
 from tests.tui.recorded import HOSTILE, make_run
 from tui import heat, inspection, inspector_views, themes
+from tui.folder_follower import FolderRead
 from tui.inspection import Inspection
 from tui.inspector_views import Choice
 from tui.screens.inspector import OVER, InspectorScreen
+from tui.widgets.keys import KeyBar
 from tui.widgets.page import Page
 from tui.widgets.slider import Slider
 
@@ -229,3 +231,22 @@ async def test_names_from_outside_cannot_take_over_the_terminal(home: Path) -> N
     async with app_on(home).run_test(size=(120, 40)) as pilot:
         screen = await open_inspector(pilot, run)
         assert "\x1b" not in page(screen) + page(screen, "flow")
+
+
+async def test_the_line_of_keys_follows_the_first_look(home: Path) -> None:
+    """The first look may be read after the line was drawn, and may be made while one waits for it."""
+    run = inspected_run(home)
+    async with app_on(home).run_test(size=(120, 40)) as pilot:
+        screen = await open_inspector(pilot, run)
+        bar = screen.query_one(KeyBar)
+        folder, files, file, look = screen.run.inspections_path, screen.files, screen.file, screen.look
+
+        def told() -> list[str]:
+            return [key.description for key in bar.keys]
+
+        screen._follower.stop()
+        screen.post_message(FolderRead(folder, (), "", None))
+        await until(pilot, lambda: "inspect" in told())
+        screen.post_message(FolderRead(folder, files, file, look))
+        await until(pilot, lambda: "earlier" in told())
+        assert "inspect" not in told()

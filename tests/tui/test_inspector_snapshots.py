@@ -14,7 +14,6 @@ from tests.tui.inspection_cases import ailing_run, inspected_run
 from tests.tui.piloting import app_on, until
 from tests.tui.run_cases import open_run, settled
 from tests.tui.test_inspector import open_inspector
-from tui.widgets.keys import KeyBar
 from tui.widgets.live_cells import LiveCells
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
@@ -31,9 +30,6 @@ def inspecting(run: RunDir, *keys: str) -> Before:
             await pilot.press(key)
             await until(pilot, lambda: screen.settled)
         await until(pilot, lambda: not any(cells.waits for cells in screen.query(LiveCells)))
-        screen.query_one(
-            KeyBar
-        ).update_keys()  # the screen tells it when it is idle, which may be after the picture
         await pilot.pause()
 
     return before

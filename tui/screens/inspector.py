@@ -191,7 +191,9 @@ class InspectorScreen(PanelScreen):
             self._arrays = {
                 key: array for key, array in self._arrays.items() if self.pinned and key[0] == self.pinned[0]
             }
-        self.files, self.file = message.names, message.name
+        before, self.files, self.file = self.files, message.names, message.name
+        if bool(before) != bool(self.files):
+            self.refresh_bindings()  # other keys matter when there is something to see
         self.look = message.content or Inspection()
         damaged = bool(message.name) and message.content is None
         self.layer_list.show(self.look.rows)
