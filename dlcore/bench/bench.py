@@ -98,7 +98,7 @@ class Bench:
             fastest = self._peak_flops()
             took = f" (a step takes {step:,.0f} s)" if step > max(1.0, SLOW * self.seconds) else ""
             self.report(f"the trainer beside a bare loop{took}")
-            bare.advance(1 if steps == 1 else 2)
+            bare.advance(min(2, steps))
             recording: list[float] = []
             lasted: list[float] = []
 
@@ -114,9 +114,8 @@ class Bench:
             )
             split = trainer.split(max(1, min(SPLIT_STEPS, int(SPLIT_SHARE * self.seconds / step))))
             split["recording"] = sum(recording) / len(recording)
-            peak, peak_of = max(
-                fastest, self._peak_flops()
-            )  # a neighbour may have been at work the first time
+            # Once more: a neighbour may have been at work the first time.
+            peak, peak_of = max(fastest, self._peak_flops())
             self.notes += trainer.train.notes
             changes, left = self.try_changes(trainer, step, began)
         achieved = flops / statistics.median(lasted)

@@ -22,6 +22,9 @@ from dlcore.training.precision import DTYPES
 SIDES = {"cpu": (512, 1024, 1536), "cuda": (4096, 8192, 16384), "mps": (1024, 2048, 4096)}
 """Sides of the square matrices that are multiplied: the largest products are not always the fastest."""
 
+Candidate = tuple[str, int, Callable[[], object]]
+"""An operation's name, its floating-point operations, and what computes it."""
+
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -71,9 +74,6 @@ def peak_flops(device: torch.device, precision: str, seconds: float) -> tuple[fl
             if now >= end:
                 break
     return max(found)
-
-
-Candidate = tuple[str, int, Callable[[], object]]
 
 
 def _products(device: torch.device, dtype: torch.dtype) -> Iterator[Candidate]:
